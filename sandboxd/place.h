@@ -22,7 +22,7 @@ namespace troupe::sandboxd {
 template <class T>
 using awaitable = boost::asio::awaitable<T>;
 
-// Names one started process for as long as its exit has not been taken by wait(). Not a pid: pids are reused.
+// Names one started process until forget(). Not a pid: pids are reused.
 using process_id = std::uint64_t;
 
 struct process_spec {
@@ -103,14 +103,19 @@ class place {
   // (ENOENT), not executable (EACCES), no processes left (EAGAIN), ….
   virtual awaitable<outcome<spawned>> spawn(process_spec spec) = 0;
 
-  // Resumes when the process has ended (at once if it had already). Called exactly once for each spawned
-  // process, right after spawn() at the latest by the time its result matters; it releases the id.
+  // Resumes when the process has ended, at once if it had already. Called exactly once for each spawned
+  // process. Its descendants may live on and hold its pipes open.
   virtual awaitable<exit_status> wait(process_id id) = 0;
 
-  // ESRCH when nothing is left that the signal could reach. With reach::tree and SIGKILL it returns when a
-  // look at the place finds no descendant alive any more, or fails with EBUSY after a bounded number of
-  // looks. May be called after the spawned process itself has ended, until wait() has resumed.
+  // ESRCH when nothing is left that the signal could reach: with reach::process after its end, with
+  // reach::tree when no descendant lives either. With reach::tree and SIGKILL it returns when a look at the
+  // place finds none alive any more, or fails with EBUSY after a bounded number of looks. Works after the
+  // process's own end, until forget().
   virtual awaitable<outcome<done>> signal(process_id id, int number, reach whom) = 0;
+
+  // Releases the id. The process has ended and its wait() has resumed, or nobody will ever ask again. Never
+  // waits.
+  virtual void forget(process_id id) = 0;
 
   // The absolute path of a program as spawn() would find it, without starting anything. ENOENT when it is not
   // there.
