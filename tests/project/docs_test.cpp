@@ -1,0 +1,74 @@
+// Pages must lead somewhere: links resolve, and files that a page names are there.
+#include <filesystem>
+#include <regex>
+
+#include <doctest/doctest.h>
+
+#include "tests/project/tree.h"
+
+using namespace troupe::project;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string anchor_of(std::string heading) {
+  std::string anchor;
+  for (const char c : heading) {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      anchor += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (c == ' ' || c == '-') {
+      anchor += '-';
+    } else if (c == '_') {
+      anchor += c;
+    }
+  }
+  return anchor;
+}
+
+bool has_anchor(const std::string& page, const std::string& anchor) {
+  for (const auto& file : files()) {
+    if (file.path != page) continue;
+    for (const auto& [number, text] : lines(file.text)) {
+      const auto start = text.find_first_not_of('#');
+      if (start == 0 || start == std::string_view::npos || text[start] != ' ') continue;
+      if (anchor_of(std::string(text.substr(start + 1))) == anchor) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("every link of a page leads to a file and a heading that are there") {
+  const std::regex link("\\]\\(([^)\\s]+)\\)");
+  for (const auto* page : files({".md"})) {
+    for (const auto& [number, text] : lines(page->text)) {
+      for (std::cregex_iterator at(text.data(), text.data() + text.size(), link), end; at != end; ++at) {
+        const std::string target = (*at)[1];
+        if (target.find("://") != std::string::npos || target.starts_with("mailto:")) continue;
+        const auto hash = target.find('#');
+        const auto path = target.substr(0, hash);
+        const auto full =
+            path.empty() ? page->path
+                         : (fs::path(std::string(page->folder())) / path).lexically_normal().generic_string();
+        CHECK_MESSAGE(fs::exists(root() / full), page->path, ":", number, " links to ", target);
+        if (hash != std::string::npos && full.ends_with(".md")) {
+          CHECK_MESSAGE(has_anchor(full, target.substr(hash + 1)), page->path, ":", number, " links to ",
+                        target);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("every source file that a page names in backticks is there") {
+  const std::regex name("`([a-z_]+(?:/[A-Za-z0-9_.-]+)+\\.(?:h|cpp|md|sql|json|js|supp|txt))(?::[0-9]+)?`");
+  for (const auto* page : files({".md"})) {
+    for (const auto& [number, text] : lines(page->text)) {
+      for (std::cregex_iterator at(text.data(), text.data() + text.size(), name), end; at != end; ++at) {
+        const std::string path = (*at)[1];
+        CHECK_MESSAGE(fs::exists(root() / path), page->path, ":", number, " names ", path);
+      }
+    }
+  }
+}
