@@ -69,10 +69,19 @@ int empty_folder(descriptor folder, int depth) {
   return errno;
 }
 
+// A folder with all that is below it. `path` is for the error.
+outcome<done> remove_at(int at, const std::string& name, const std::string& path) {
+  descriptor inner(::openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!inner) return os_error{errno, path};
+  if (int failed = empty_folder(std::move(inner), max_folder_depth)) return os_error{failed, path};
+  if (::unlinkat(at, name.c_str(), AT_REMOVEDIR) != 0) return os_error{errno, path};
+  return done{};
+}
+
 }  // namespace
 
 // The last component of a path and the open folder that it is in.
-struct file_tree::target {
+struct file_tree::place_in {
   descriptor folder;
   std::string name;
 };
@@ -132,7 +141,7 @@ outcome<descriptor> file_tree::folder(const std::string& relative, bool make) co
   return resolve(at_.get(), relative, O_PATH | O_DIRECTORY);
 }
 
-outcome<file_tree::target> file_tree::parent_of(const std::string& path, bool make_parents) const {
+outcome<file_tree::place_in> file_tree::parent_of(const std::string& path, bool make_parents) const {
   auto inside = relative(path);
   if (!inside) return inside.error();
   auto& p = inside.value();
@@ -141,7 +150,7 @@ outcome<file_tree::target> file_tree::parent_of(const std::string& path, bool ma
   if (name == "." || name == "..") return os_error{EBUSY, path + " is not an entry of a folder"};
   auto parent = folder(slash == std::string::npos ? "." : p.substr(0, slash), make_parents);
   if (!parent) return os_error{parent.error().number, path};
-  return target{std::move(parent).value(), std::move(name)};
+  return place_in{std::move(parent).value(), std::move(name)};
 }
 
 outcome<file_status> file_tree::status(const std::string& path) const {
@@ -207,10 +216,10 @@ outcome<done> file_tree::make_directory(const std::string& path) const {
   return done{};
 }
 
-outcome<done> file_tree::make_symlink(const std::string& target, const std::string& path) const {
+outcome<done> file_tree::make_symlink(const std::string& text, const std::string& path) const {
   auto at = parent_of(path, true);
   if (!at) return at.error();
-  if (::symlinkat(target.c_str(), at->folder.get(), at->name.c_str()) != 0) return os_error{errno, path};
+  if (::symlinkat(text.c_str(), at->folder.get(), at->name.c_str()) != 0) return os_error{errno, path};
   return done{};
 }
 
@@ -235,14 +244,23 @@ outcome<done> file_tree::move(const std::string& from, const std::string& to, bo
     if (rename(0)) return done{};
     failed = errno;
   }
-  // rename() replaces neither a filled folder nor a folder by a file: what overwriting means is that it goes
-  // first.
+  // rename() replaces neither a filled folder nor a folder by a file. The old one steps aside and goes last:
+  // what is moved may lie inside of it, and a failure must not cost it.
   if (overwrite && (failed == ENOTEMPTY || failed == EEXIST || failed == EISDIR || failed == ENOTDIR) &&
       there()) {
-    auto removed = remove(to, true);
-    if (!removed) return removed;
-    if (rename(0)) return done{};
-    failed = errno;
+    auto aside = target->name.substr(0, 200) + ".replaced-" + std::to_string(::getpid());
+    auto swap = [&](const std::string& a, const std::string& b) {
+      return ::renameat2(target->folder.get(), a.c_str(), target->folder.get(), b.c_str(),
+                         RENAME_NOREPLACE) == 0;
+    };
+    if (swap(target->name, aside)) {
+      if (rename(0)) {
+        if (::unlinkat(target->folder.get(), aside.c_str(), 0) == 0) return done{};
+        return remove_at(target->folder.get(), aside, to);
+      }
+      failed = errno;
+      swap(aside, target->name);
+    }
   }
   return os_error{failed, failed == EEXIST ? to : from + " to " + to};
 }
@@ -254,12 +272,7 @@ outcome<done> file_tree::remove(const std::string& path, bool recursive) const {
   if (errno != EISDIR && errno != EPERM) return os_error{errno, path};
   if (::unlinkat(at->folder.get(), at->name.c_str(), AT_REMOVEDIR) == 0) return done{};
   if (!recursive || (errno != ENOTEMPTY && errno != EEXIST)) return os_error{errno, path};
-  descriptor inner(
-      ::openat(at->folder.get(), at->name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!inner) return os_error{errno, path};
-  if (int failed = empty_folder(std::move(inner), max_folder_depth)) return os_error{failed, path};
-  if (::unlinkat(at->folder.get(), at->name.c_str(), AT_REMOVEDIR) != 0) return os_error{errno, path};
-  return done{};
+  return remove_at(at->folder.get(), at->name, path);
 }
 
 outcome<descriptor> file_tree::open_directory(const std::string& path) const {

@@ -42,12 +42,12 @@ class file_tree {
   const std::string& home() const { return home_; }
 
  private:
-  struct target;
+  struct place_in;
 
   file_tree(std::string root, std::string home, descriptor at);
   outcome<std::string> relative(const std::string& path) const;
   outcome<descriptor> resolve(int at, const std::string& relative, int flags, std::uint32_t mode = 0) const;
-  outcome<target> parent_of(const std::string& path, bool make_parents) const;
+  outcome<place_in> parent_of(const std::string& path, bool make_parents) const;
   outcome<descriptor> folder(const std::string& relative, bool make) const;
 
   std::string root_;
