@@ -150,8 +150,13 @@ class database {
 
  private:
   sqlite3* handle() const;
-  void configure(const open_options&, bool fresh);
-  void refuse_newer(std::string_view what, int have, int known);
+  void setup(const open_options&);
+  [[noreturn]] void refuse_newer(std::string_view what, std::int64_t have, std::int64_t known);
+  void require_time(std::string_view sql) const;
+  lease use(std::string_view sql) {
+    if (deadline_) require_time(sql);
+    return cache_->use(sql);
+  }
   void simple(std::unique_ptr<statement>&, std::string_view sql);
   void execute(const char* sql, std::string_view tried);
 
@@ -160,7 +165,7 @@ class database {
   std::unique_ptr<statement_cache> cache_;
   std::unique_ptr<statement> begin_, commit_, rollback_, savepoint_, release_, rollback_to_;
   std::unique_ptr<change_tap> tap_;  // set while a sink is recorded
-  std::chrono::steady_clock::time_point deadline_;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
 };
 
 // Process-wide settings of SQLite for many small connections. The first `database` or `reader` calls it; call
@@ -189,22 +194,22 @@ class transaction {
 
 template <class... Args>
 void database::run(std::string_view sql, const Args&... args) {
-  auto use = cache_->use(sql);
-  use->require_parameters(sizeof...(args));
+  auto used = use(sql);
+  used->require_parameters(sizeof...(args));
   int index = 0;
-  (use->bind(++index, args), ...);
-  while (use->step()) {
+  (used->bind(++index, args), ...);
+  while (used->step()) {
   }
 }
 
 template <class F, class... Args>
 void database::each(std::string_view sql, F&& f, const Args&... args) {
-  auto use = cache_->use(sql);
-  use->require_parameters(sizeof...(args));
+  auto used = use(sql);
+  used->require_parameters(sizeof...(args));
   int index = 0;
-  (use->bind(++index, args), ...);
-  while (use->step()) {
-    const row current = use->current();
+  (used->bind(++index, args), ...);
+  while (used->step()) {
+    const row current = used->current();
     if constexpr (std::is_same_v<std::invoke_result_t<F&, const row&>, bool>) {
       if (!f(current)) return;
     } else {

@@ -78,7 +78,7 @@ class lease {
 // Keyed by text. A literal is found by its address first: one comparison of the text, no hashing.
 class statement_cache {
  public:
-  static constexpr std::size_t max_statements = 128;  // beyond it the least recently prepared one is dropped
+  static constexpr std::size_t max_statements = 128;  // beyond it the oldest idle one is dropped
 
   statement_cache(sqlite3* connection, const std::filesystem::path& file)
       : connection_(connection), file_(file) {}
@@ -94,7 +94,7 @@ class statement_cache {
   };
   static constexpr std::size_t slots = 64;
 
-  void make_room();
+  bool make_room();  // false: all are in use
   void forget(statement*);
 
   sqlite3* connection_;
