@@ -43,6 +43,10 @@ int authorize(void*, int action, const char* first, const char* second, const ch
     case SQLITE_PRAGMA:
       return among(reading_pragmas, first) || (!second && among(asking_pragmas, first)) ? SQLITE_OK
                                                                                         : SQLITE_DENY;
+    case SQLITE_UPDATE:
+      // Asked when a PRAGMA is used as a table; a real update of the schema fails on a connection that only
+      // reads.
+      return first == "sqlite_master"sv ? SQLITE_OK : SQLITE_DENY;
     default:
       return SQLITE_DENY;
   }
