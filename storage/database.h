@@ -103,7 +103,9 @@ class database {
 
   // BEGIN IMMEDIATE: the write lock is taken here, not at the first write.
   void begin();
-  // On failure the outcome is unknown; the transaction may still be open. Roll back, close, reopen and look.
+  // On failure the outcome is unknown; the transaction may still be open. Roll back, close, reopen,
+  // checkpoint() and look: after a failed sync the system may show what the disk does not have, and a
+  // checkpoint writes it anew.
   void commit();
   void rollback() noexcept;
   // False also after SQLite itself rolled back (full, io, out_of_memory, interrupted): ask after every failed
