@@ -96,7 +96,8 @@ class client {
   // stream.
   asio::awaitable<result<response_stream>> open_stream(endpoint to, request what, time_point deadline);
 
-  // Shakes hands at `target`. fault::refused carries the status and body of a server that said no.
+  // Shakes hands at `target`. The websocket runs on the caller's executor, which must be a strand or be run
+  // by one thread. fault::refused carries the status and body of a server that said no.
   asio::awaitable<result<websocket>> connect_websocket(endpoint to, std::string target,
                                                        websocket_options options, time_point deadline);
 
@@ -104,8 +105,9 @@ class client {
   // on.
   void close();
 
- private:
   struct impl;
+
+ private:
   std::shared_ptr<impl> impl_;
 };
 

@@ -30,6 +30,8 @@ struct failure {
 template <class T>
 class [[nodiscard]] result {
  public:
+  // A failure without words: what Asio passes beside an exception.
+  result() : held_(std::in_place_index<1>) {}
   result(T value) : held_(std::in_place_index<0>, std::move(value)) {}
   result(failure f) : held_(std::in_place_index<1>, std::move(f)) {}
 
