@@ -20,7 +20,9 @@ namespace troupe::drivers {
 // Where the daemon of a sandbox answers.
 struct daemon_address {
   wire::endpoint at;
-  std::string token;  // bearer; empty: none is asked for
+  std::string token;                     // bearer; empty: none is asked for
+  std::string workspace = "/workspace";  // as the sandbox's own processes see it
+  std::string mirror = "/mirror";        // likewise: the repository's mirror, read-only
 };
 
 // Given by whoever knows the providers. Any thread; must not block. Nothing: no provider knows the handle, or
@@ -29,6 +31,8 @@ using find_daemon = std::function<std::optional<daemon_address>(const std::strin
 
 // The value of a secret of an organization. Any thread; must not block for long.
 using read_secret = std::function<std::optional<std::string>(std::string_view org, std::string_view name)>;
+
+inline constexpr std::size_t max_put_bytes = 1u << 20;
 
 struct process_request {
   std::string command;
@@ -49,6 +53,9 @@ class daemon_client {
  public:
   daemon_client(wire::client& http, find_daemon find) : http_(http), find_(std::move(find)) {}
 
+  // Nothing: the sandbox is gone.
+  std::optional<daemon_address> address(const std::string& handle) const { return find_(handle); }
+
   // Sends `what`; `about` says for errors what this was ("starting agent scripted"). Statuses over 299 are
   // failures.
   wire::asio::awaitable<attempt<wire::response>> send(std::string handle, std::string about,
@@ -66,7 +73,7 @@ class daemon_client {
   wire::asio::awaitable<attempt<bool>> read_file(std::string handle, std::string path, std::uint64_t limit,
                                                  std::function<void(std::string_view)> sink,
                                                  wire::time_point deadline);
-  // At most 1 MiB; longer files are written in pieces and joined inside.
+  // Replaces the file. At most max_put_bytes: the published daemon takes no larger body.
   wire::asio::awaitable<attempt<bool>> write_file(std::string handle, std::string path, std::string bytes,
                                                   wire::time_point deadline);
 
