@@ -113,7 +113,8 @@ struct live::impl {
       at->second.after = op == "reset" ? frame.value("first", std::uint64_t{1}) - 1
                                        : std::max(at->second.after, frame.value("last", std::uint64_t{0}));
     }
-    if (op == "snapshot" || op == "entries" || op == "reset" || op == "gone") push(std::move(frame));
+    if (op == "snapshot" || op == "entries" || op == "reset" || op == "gone" || op == "hello")
+      push(std::move(frame));
     return true;
   }
 
@@ -170,7 +171,6 @@ struct live::impl {
   asio::awaitable<void> serve(wire::websocket& ws) {
     asked.clear();
     socket = &ws;
-    push(json{{"op", "connected"}});
     std::map<std::string, topic> wanted;
     {
       std::lock_guard lock(mutex);

@@ -1,0 +1,15 @@
+// One entry of an audit log as a line.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/terminal.h"
+
+namespace troupe::cli {
+
+/// "14:03:07  ada       task.created            widgets/fix-login  {…}"
+std::string audit_line(const terminal&, const nlohmann::json& entry);
+
+}  // namespace troupe::cli
