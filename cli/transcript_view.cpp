@@ -189,27 +189,82 @@ void transcript_view::tool(const json& update, std::int64_t time_ms) {
   }
 }
 
+void transcript_view::update(const json& what, std::int64_t time_ms) {
+  const auto kind = string_of(what, "sessionUpdate");
+  if (kind == "agent_message_chunk") {
+    text(agent_.c_str(), style::magenta, block_text(what.value("content", json::object())));
+  } else if (kind == "agent_thought_chunk") {
+    text("thinking", style::dim, block_text(what.value("content", json::object())));
+  } else if (kind == "user_message_chunk") {
+    text("you", style::green, block_text(what.value("content", json::object())));
+  } else if (kind == "tool_call" || kind == "tool_call_update") {
+    tool(what, time_ms);
+  } else if (kind == "plan") {
+    plan(what.value("entries", json::array()));
+  } else if (kind == "current_mode_update") {
+    note(style::dim, "mode " + plain(string_of(what, "currentModeId")));
+  }
+  // Titles, usage and lists of commands show in snapshots; a reader of the conversation does not need them.
+}
+
+void transcript_view::permission_answered(const json& entry) {
+  const auto answer = string_of(entry, "answer");
+  const auto by = plain(string_of(entry, "by"));
+  if (answer == "reject") return note(style::red, fmt::format("✘ rejected by {}", by));
+  if (answer == "allow_once" || answer == "allow_always") {
+    return note(style::green,
+                fmt::format("✔ {} by {}", answer == "allow_once" ? "allowed" : "always allowed", by));
+  }
+  note(style::dim, fmt::format("permission {}", plain(answer)));
+}
+
+void transcript_view::turn_ended(const json& entry) {
+  const auto reason = string_of(entry, "stop_reason");
+  const auto took = duration(std::chrono::milliseconds(entry.value("duration_ms", std::int64_t{0})));
+  calls_.clear();
+  if (const auto error = entry.find("error"); error != entry.end() && error->is_object()) {
+    note(style::red, fmt::format("✘ {}", plain(string_of(*error, "message"))));
+  } else if (reason == "end_turn") {
+    note(style::dim, fmt::format("turn ended after {}", took));
+  } else {
+    note(style::yellow, fmt::format("turn ended: {} after {}", plain(reason), took));
+  }
+}
+
 void transcript_view::show(const json& entry, std::int64_t time_ms) {
   if (!entry.is_object()) return;
   const auto type = string_of(entry, "type");
-  const json& update = entry.contains("update") && entry["update"].is_object() ? entry["update"] : entry;
-  const auto kind = string_of(update, "sessionUpdate");
-  if (kind == "agent_message_chunk") {
-    text(agent_.c_str(), style::magenta, block_text(update.value("content", json::object())));
-  } else if (kind == "agent_thought_chunk") {
-    text("thinking", style::dim, block_text(update.value("content", json::object())));
-  } else if (kind == "user_message_chunk") {
-    text("you", style::green, block_text(update.value("content", json::object())));
-  } else if (kind == "tool_call" || kind == "tool_call_update") {
-    tool(update, time_ms);
-  } else if (kind == "plan") {
-    plan(update.value("entries", json::array()));
-  } else if (kind == "current_mode_update") {
-    note(style::dim, "mode: " + plain(string_of(update, "currentModeId")));
-  } else if (kind == "session_info_update" && !string_of(update, "title").empty()) {
-    note(style::dim, "title: " + plain(string_of(update, "title")));
+  if (type == "update") {
+    update(entry.value("update", json::object()), time_ms);
+  } else if (type == "prompt") {
+    settle();
+    std::string words;
+    for (const auto& block : entry.value("content", json::array())) words += block_text(block);
+    text(entry.contains("guard") ? "troupe" : "prompt", style::green, words);
+    settle();
+  } else if (type == "permission_requested") {
+    const auto asked = entry.value("request", json::object()).value("toolCall", json::object());
+    const auto title = plain(string_of(asked, "title"));
+    note(style::yellow, fmt::format("? {} asks: {}", agent_, title.empty() ? "may it go on?" : title));
+  } else if (type == "permission_answered") {
+    permission_answered(entry);
+  } else if (type == "turn_ended") {
+    turn_ended(entry);
+  } else if (type == "error") {
+    note(style::red, fmt::format("✘ {}", plain(string_of(entry, "message"))));
+  } else if (type == "agent_started") {
+    const auto how = string_of(entry, "how");
+    if (how != "new") note(style::dim, fmt::format("{} started again ({})", agent_, plain(how)));
+  } else if (type == "agent_exited") {
+    note(style::red,
+         fmt::format("✘ {} ended: {}", agent_, cut(plain(entry.value("message", json()).dump()), 400)));
+  } else if (type == "gap") {
+    note(style::yellow, fmt::format("{} messages are missing here", entry.value("missing", 0)));
+  } else if (type == "setting") {
+    note(style::dim, fmt::format("{} {}", plain(string_of(entry, "what")), plain(string_of(entry, "value"))));
+  } else if (type == "closed") {
+    note(style::dim, fmt::format("closed by {}", plain(string_of(entry, "by"))));
   }
-  (void)type;
 }
 
 }  // namespace troupe::cli

@@ -40,6 +40,9 @@ class transcript_view {
   };
 
   void text(const char* who, style, const std::string& chunk);
+  void update(const nlohmann::json& what, std::int64_t time_ms);
+  void permission_answered(const nlohmann::json& entry);
+  void turn_ended(const nlohmann::json& entry);
   void tool(const nlohmann::json& update, std::int64_t time_ms);
   void content(call&, const nlohmann::json& parts);
   void plan(const nlohmann::json& entries);

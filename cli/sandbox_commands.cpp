@@ -1,0 +1,175 @@
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/context.h"
+#include "cli/follow.h"
+#include "cli/sandbox_view.h"
+#include "cli/subcommand.h"
+
+namespace troupe::cli {
+
+namespace {
+
+constexpr std::chrono::hours longest_watch{24 * 365};
+
+struct options {
+  std::string name, process, data, cwd;
+  std::vector<std::string> command;
+  bool follow = false;
+  int tail = 100;
+};
+
+void list(context& c) {
+  const auto sandboxes = c.server().snapshot(c.org_key()).at("sandboxes");
+  if (c.print_json(sandboxes)) return;
+  if (sandboxes.at("recent").empty()) return c.out.line("no sandbox");
+  table t({"SANDBOX", "STATE", "TIER", "CHANGED", "HOLDER"});
+  for (const auto& one : sandboxes.at("recent")) {
+    const auto text = [&](const char* name) {
+      return one.at(name).is_string() ? plain(one[name].get<std::string>()) : "-";
+    };
+    t.row({text("sandbox"), sandbox_state(c.out, text("state")), text("tier"),
+           ago(one.value("updated_at", std::int64_t{0}), now_ms()), text("holder")});
+  }
+  c.out.write(t.text(c.out));
+}
+
+void show(context& c, const std::string& key) {
+  const auto s = c.server().snapshot(key);
+  if (c.print_json(s)) return;
+  c.out.line(
+      fmt::format("{}  {}", c.out.paint(style::bold, key), sandbox_state(c.out, s.value("state", ""))));
+  if (s.contains("error"))
+    c.out.write(wrapped(c.out.paint(style::red, plain(s["error"].get<std::string>())), 100, "  ", "  "));
+  c.out.line(
+      fmt::format("  provider {}, tier {}", plain(s.value("provider", "")), plain(s.value("tier", "-"))));
+  c.out.line(fmt::format("  uses {} MB, {} processes", s.at("use").value("memory_mb", 0),
+                         s.at("use").value("pids", 0)));
+  c.out.write(promises(c.out, s.value("items", json::object())));
+  if (s.at("processes").empty()) return;
+  table t({"PROCESS", "STATUS", "EXIT", "COMMAND"});
+  for (const auto& one : s["processes"]) {
+    std::string command = plain(one.value("command", ""));
+    for (const auto& argument : one.value("args", json::array()))
+      command += " " + plain(argument.is_string() ? argument.get<std::string>() : argument.dump());
+    t.row({one.value("id", ""), one.value("status", ""),
+           one.contains("exitCode") && !one["exitCode"].is_null() ? one["exitCode"].dump() : "-", command});
+  }
+  c.out.line();
+  c.out.write(t.text(c.out));
+}
+
+void print_log(context& c, const json& framed) {
+  const auto& entry = entry_data(framed);
+  if (c.print_json(entry)) return;
+  const auto time = c.out.paint(style::dim, local_time(entry_time(framed)).substr(11));
+  const auto type = entry.value("type", "");
+  if (type == "log") {
+    const auto text = plain(entry.value("text", ""), true);
+    c.out.write(fmt::format(
+        "{}  {}{}", time, entry.value("stream", "") == "stderr" ? c.out.paint(style::red, "! ") : "", text));
+    if (!text.ends_with('\n')) c.out.line();
+  } else if (type == "egress") {
+    const bool allowed = entry.value("allowed", false);
+    c.out.line(fmt::format("{}  {} {} {}", time,
+                           c.out.paint(allowed ? style::green : style::red, allowed ? "allowed" : "refused"),
+                           plain(entry.value("method", "")), plain(entry.value("host", ""))));
+  } else {
+    c.out.line(
+        cut(fmt::format("{}  {}", time, plain(entry.dump())), static_cast<std::size_t>(c.out.width())));
+  }
+}
+
+void log(context& c, const options& o) {
+  const auto key = c.sandbox_key(o.name);
+  const auto last = c.server().snapshot(key).at("log").value("last", std::uint64_t{0});
+  const auto back = static_cast<std::uint64_t>(std::max(0, o.tail));
+  std::uint64_t after = last > back ? last - back : 0;
+  if (!o.follow) {
+    while (true) {
+      const auto page = c.server().entries(key, "log", after, 256);
+      for (const auto& framed : page.at("entries")) {
+        after = framed.at("seq").get<std::uint64_t>();
+        print_log(c, framed);
+      }
+      if (page.at("entries").empty() || after >= page.value("end", std::uint64_t{0})) return;
+    }
+  }
+  auto connection = c.connect();
+  connection.subscribe(key + "#log", after);
+  const auto until = std::chrono::steady_clock::now() + longest_watch;
+  while (const auto frame = connection.next(until)) {
+    if (frame->value("op", "") == "gone") throw failure(key + " is gone");
+    if (frame->value("op", "") == "entries") {
+      for (const auto& framed : frame->at("entries")) print_log(c, framed);
+    }
+  }
+}
+
+}  // namespace
+
+void add_sandbox(CLI::App& app, context& c) {
+  auto* sandbox = group(app, "sandbox", "where agents run: state, limits, processes, log",
+                        "  troupe sandbox list\n  troupe sandbox run fix-login -- make test\n  troupe "
+                        "sandbox log fix-login --follow\n\n"
+                        "SANDBOX is its id, the id of the task that holds it, or a key.\n");
+  auto o = std::make_shared<options>();
+  action(*sandbox, "list", "the sandboxes of the organization", "  troupe sandbox list\n", [&c] { list(c); });
+  const auto named = [&](const char* name, const char* what, const std::string& example,
+                         std::function<void()> run) {
+    auto* made = action(*sandbox, name, what, example, std::move(run));
+    made->add_option("SANDBOX", o->name, "its id, the task that holds it, or a key")->required();
+    return made;
+  };
+  named("show", "state, what is enforced, processes", "  troupe sandbox show fix-login\n",
+        [&c, o] { show(c, c.sandbox_key(o->name)); });
+  auto* logged = named("log", "output of processes, requests to the network, changes of state",
+                       "  troupe sandbox log fix-login --follow\n", [&c, o] { log(c, *o); });
+  logged->add_flag("--follow,-f", o->follow, "and what comes");
+  logged->add_option("--tail", o->tail, "begin with the last N entries")->capture_default_str();
+
+  auto* run =
+      named("run", "start a process; its output is in the log",
+            "  troupe sandbox run fix-login --cwd /workspace -- make -j2 test\n", [&c, o] {
+              json body{{"command", o->command.front()},
+                        {"args", json(std::vector<std::string>(o->command.begin() + 1, o->command.end()))}};
+              if (!o->cwd.empty()) body["cwd"] = o->cwd;
+              const auto done = c.server().command(c.sandbox_key(o->name), "sandbox.run", body);
+              if (!c.print_json(done)) c.out.line(fmt::format("started {}", done.value("process", "")));
+            });
+  run->add_option("COMMAND", o->command, "the program and its arguments, after --")->required();
+  run->add_option("--cwd", o->cwd, "where (default: the workspace)");
+
+  const auto process = [&](const char* name, const char* what, const char* command) {
+    auto* made =
+        named(name, what, fmt::format("  troupe sandbox {} fix-login 01H…\n", name), [&c, o, command] {
+          json body{{"process", o->process}};
+          if (!o->data.empty()) body["data"] = o->data;
+          const auto done = c.server().command(c.sandbox_key(o->name), command, body);
+          if (!c.print_json(done)) c.out.line("done");
+        });
+    made->add_option("PROCESS", o->process, "its id: troupe sandbox show lists them")->required();
+    return made;
+  };
+  process("stop", "ask a process to end", "sandbox.stop_process");
+  process("end", "kill a process", "sandbox.kill_process");
+  process("input", "write to a process", "sandbox.send_input")
+      ->add_option("TEXT", o->data, "what")
+      ->required();
+
+  const auto simple = [&](const char* name, const char* what, const char* command) {
+    named(name, what, fmt::format("  troupe sandbox {} fix-login\n", name), [&c, o, command] {
+      const auto done = c.server().command(c.sandbox_key(o->name), command, json::object());
+      if (!c.print_json(done)) c.out.line("asked; troupe sandbox show says how it went");
+    });
+  };
+  simple("pause", "freeze everything in it; memory is kept", "sandbox.pause");
+  simple("resume", "go on after a pause", "sandbox.resume");
+  simple("kill", "end every process, keep the files", "sandbox.kill");
+  simple("start", "start a killed one again on its files", "sandbox.start");
+  simple("destroy", "remove it with its files", "sandbox.destroy");
+}
+
+}  // namespace troupe::cli
