@@ -36,7 +36,7 @@ enum class durability {
   off,     // for throw-away files
 };
 
-inline constexpr int default_page_size = 4096;                    // docs/performance.md says why
+inline constexpr int default_page_size = 2048;                    // docs/performance.md says why
 inline constexpr int file_format = 1;                             // PRAGMA user_version of files we write
 inline constexpr int application_id = 0x54727065;                 // "Trpe"
 inline constexpr std::chrono::milliseconds busy_wait{1000};       // for a lock, then failure::busy
