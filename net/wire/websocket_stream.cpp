@@ -116,7 +116,8 @@ class websocket_over final : public websocket::impl {
   asio::awaitable<error_code> write_close(std::uint16_t code, const std::string& reason) override {
     error_code ec;
     ws::close_reason why;
-    why.code = code;
+    // 1005 never travels: it stands for a close frame without a code.
+    why.code = code == close_none ? static_cast<std::uint16_t>(ws::close_code::none) : code;
     why.reason.assign(reason.data(), reason.size());
     co_await stream_.async_close(why, asio::redirect_error(asio::use_awaitable, ec));
     co_return ec;
