@@ -120,6 +120,8 @@ class data_folder_in_use : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+class host_core;
+
 /// Thread-safe throughout. Callbacks run on scheduler threads and must return at once.
 class host {
  public:
@@ -182,6 +184,7 @@ class host {
  private:
   friend class inspector;
   class impl;
+  host_core& core() const;
   std::unique_ptr<impl> impl_;
 };
 

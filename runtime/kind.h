@@ -44,7 +44,7 @@ class from {
   /// Any actor of a kind. `same` is how many leading segments of the keys must agree: 2 keeps it inside org/acme.
   static from kind(std::string_view name, std::uint8_t same_segments = 2);
 
-  from operator|(const from& other) const;
+  from operator|(from other) const;
 
   bool allows_host() const { return bits_ & host_bit; }
   bool allows_reply() const { return bits_ & reply_bit; }

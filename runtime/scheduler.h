@@ -7,12 +7,14 @@
 
 namespace troupe {
 
-/// Something that runs in stretches, never two at once. Destroying it lets a running stretch finish elsewhere.
+/// Something that runs in stretches, never two at once. Destroying it lets a running stretch finish; none begins after.
 class runner {
  public:
   virtual ~runner() = default;
   /// At least one stretch begins after this call. Any thread.
   virtual void poke() = 0;
+  /// The same, not before `delay` has passed.
+  virtual void poke_after(std::chrono::milliseconds delay) = 0;
 };
 
 /// Thread-safe. Outlives its runners.
@@ -20,11 +22,7 @@ class scheduler {
  public:
   virtual ~scheduler() = default;
   virtual std::unique_ptr<runner> spawn(std::function<void()> stretch) = 0;
-  /// Calls f once after `delay`, on any thread.
-  virtual void after(std::chrono::milliseconds delay, std::function<void()> f) = 0;
-  /// Runs f soon on a thread that may block (opening files, building views for many).
-  virtual void post(std::function<void()> f) = 0;
-  /// No stretch runs and none begins after this returns.
+  /// No stretch runs and none begins after this returns. Not from within a stretch.
   virtual void stop() = 0;
 };
 

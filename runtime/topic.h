@@ -72,7 +72,20 @@ class subscription {
   subscription() = default;
   explicit subscription(std::shared_ptr<impl> i) : impl_(std::move(i)) {}
 
+  bool empty() const { return !impl_; }
+  /// Refers to it without keeping it.
+  class reference {
+   public:
+    explicit reference(std::weak_ptr<impl> i) : impl_(std::move(i)) {}
+    subscription lock() const { return subscription(impl_.lock()); }
+
+   private:
+    std::weak_ptr<impl> impl_;
+  };
+  reference weak() const { return reference(impl_); }
+
  private:
+  friend class hub;
   std::shared_ptr<impl> impl_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,11 +26,15 @@ struct stream_range {
   std::uint64_t last = 0;
 };
 
+/// Thrown inside a query that reads more rows than it may; the host answers for it.
+class too_many_rows {};
+
 /// Read access to one actor's own tables. Lives as long as one query, snapshot or turn, on one thread.
 /// `sql` must be text that outlives the actor (a literal): statements are cached by it.
 class view {
  public:
-  view(const key& self, storage::database& db, timestamp now) : self_(self), db_(db), now_(now) {}
+  view(const key& self, storage::database& db, timestamp now, std::size_t max_rows = static_cast<std::size_t>(-1))
+      : self_(self), db_(db), now_(now), rows_left_(max_rows) {}
   view(const view&) = delete;
   view& operator=(const view&) = delete;
 
@@ -40,7 +45,13 @@ class view {
   /// Calls f(const storage::row&) for each row; an f that returns bool stops with false.
   template <class F, class... Args>
   void each(std::string_view sql, F&& f, const Args&... args) const {
-    db_.each(sql, std::forward<F>(f), args...);
+    db_.each(
+        sql,
+        [&](const storage::row& r) {
+          if (rows_left_-- == 0) throw too_many_rows();
+          return f(r);
+        },
+        args...);
   }
   /// The first column of the first row; nothing when there is no row.
   template <class T, class... Args>
@@ -53,6 +64,9 @@ class view {
   const key& self_;
   storage::database& db_;
   timestamp now_;
+
+ private:
+  mutable std::size_t rows_left_;
 };
 
 }  // namespace troupe

@@ -1,0 +1,646 @@
+// One turn: BEGIN, each command in a savepoint, COMMIT. What it lets out waits in a turn_output.
+#include <sodium.h>
+
+#include <algorithm>
+
+#include "runtime/cell.h"
+#include "runtime/cell_parts.h"
+
+namespace troupe {
+
+namespace {
+
+constexpr std::size_t own_place = static_cast<std::size_t>(-1);
+constexpr std::chrono::milliseconds slow_handler{100};
+constexpr std::int64_t timers_per_turn = 16;
+constexpr std::int64_t prune_every = 256;
+constexpr std::int64_t prune_at_most = 512;
+constexpr std::int64_t dead_kept = 1000;
+
+using storage::failure;
+
+// After these SQLite may have rolled back the whole transaction, or the file cannot be trusted to hold the rest.
+bool breaks_turn(failure f) {
+  return f == failure::full || f == failure::io || f == failure::out_of_memory || f == failure::corrupt ||
+         f == failure::busy || f == failure::missing || f == failure::cannot_open;
+}
+
+std::string fingerprint(std::string_view name, std::string_view body) {
+  std::string hash(16, '\0');
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, nullptr, 0, hash.size());
+  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(name.data()), name.size());
+  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>("\0"), 1);
+  crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(body.data()), body.size());
+  crypto_generichash_final(&state, reinterpret_cast<unsigned char*>(hash.data()), hash.size());
+  return hash;
+}
+
+std::string text_of(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+json outcome_body(const answer& a, const json& context) {
+  json body{{"ok", a.ok()}, {"context", context}};
+  if (a.ok()) body["result"] = a.result();
+  else body["error"] = a.problem();
+  return body;
+}
+
+}  // namespace
+
+void cell::collect(std::vector<command_item>& batch, std::vector<place>& places, std::optional<read_item>& read) {
+  for (auto& i : own_items_) {
+    batch.push_back(std::move(i));
+    places.emplace_back(lane::interactive, own_place);
+  }
+  own_items_.clear();
+  if (next_due_ && *next_due_ <= to_ms(host_.time.now())) {
+    db_->each("SELECT name, due FROM rt_timers WHERE due <= ? ORDER BY due LIMIT ?",
+              [&](const storage::row& r) {
+                batch.push_back(timer_item{r.get<std::string>(0), r.get<std::int64_t>(1)});
+                places.emplace_back(lane::interactive, own_place);
+              },
+              to_ms(host_.time.now()), timers_per_turn);
+  }
+  const auto& limits = host_.options.limits;
+  if (batch.size() >= limits.turn_commands) return;
+  for (auto& t : mailbox_.take(limits.turn_commands - batch.size(), limits.turn_bytes)) {
+    if (auto* r = std::get_if<read_item>(&t.item)) {
+      read = std::move(*r);
+      continue;
+    }
+    std::visit(
+        [&](auto&& item) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(item)>, read_item>) batch.push_back(std::move(item));
+        },
+        std::move(t.item));
+    places.emplace_back(t.in, t.bytes);
+  }
+}
+
+// Back where they came from, in their old order. Clients hear `why` instead, if there is one.
+void cell::give_back(std::vector<command_item> batch, std::vector<place> places, const problem& why) {
+  for (std::size_t n = batch.size(); n-- > 0;) {
+    auto& item = batch[n];
+    if (std::holds_alternative<timer_item>(item)) continue;
+    if (auto* dead = std::get_if<dead_item>(&item)) {
+      own_items_.push_front(std::move(*dead));
+      continue;
+    }
+    if (auto* c = std::get_if<client_item>(&item); c && why.status != 0) {
+      c->answer(reply{why});
+      continue;
+    }
+    std::visit(
+        [&](auto&& i) {
+          using item_type = std::decay_t<decltype(i)>;
+          if constexpr (std::is_constructible_v<mailbox_item, item_type&&>) {
+            mailbox_.push_front(std::move(i), places[n].first, places[n].second);
+          }
+        },
+        std::move(item));
+  }
+}
+
+void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, bool second_try) {
+  const auto started = host_.time.steady();
+  turn_output out;
+  turn_state state(*this, *db_, host_.time.now(), turn_ + 1);
+  std::size_t broken = batch.size();
+  std::string why;
+  try {
+    if (db_->moved()) {
+      give_back(std::move(batch), std::move(places), storage_problem(self_, "its file vanished"));
+      return quarantine("the file " + db_->file().string() + " was moved or deleted while the actor ran");
+    }
+    recorder_->clear();
+    db_->begin();
+    housekeeping(state);
+    if (!apply_all(state, out, batch, places, broken, why)) {
+      db_->rollback();
+      forget_counters();
+      if (second_try || broken >= batch.size()) {
+        give_back(std::move(batch), std::move(places), storage_problem(self_, why));
+        return stall(why);
+      }
+      // Once more without the one that broke it: its neighbours are innocent.
+      std::vector<command_item> offender;
+      std::vector<place> its_place{places[broken]};
+      offender.push_back(std::move(batch[broken]));
+      batch.erase(batch.begin() + static_cast<std::ptrdiff_t>(broken));
+      places.erase(places.begin() + static_cast<std::ptrdiff_t>(broken));
+      if (!batch.empty()) run_turn(std::move(batch), std::move(places), true);
+      if (std::holds_alternative<client_item>(offender[0])) {
+        return give_back(std::move(offender), its_place, storage_problem(self_, why));
+      }
+      give_back(std::move(offender), its_place, problem{.status = 0, .code = {}, .detail = {}});
+      return stall(why);
+    }
+    if (!state.written) {
+      db_->rollback();
+      out.turn = turn_;
+      out.at = at_;
+      settled_rows_.clear();
+      return hold(std::move(out));
+    }
+    if (state.retired) say_farewell(state);
+    if (state.number % prune_every == 0) prune(state);
+    if (!recorder_->empty()) {
+      db_->run("INSERT INTO rt_changes VALUES (?, ?)", static_cast<std::int64_t>(state.number),
+               storage::as_blob(recorder_->sequence()));
+    }
+    const auto revision = state.own_written ? state.number : at_.revision;
+    db_->run("UPDATE rt_meta SET turn = ?, revision = ?", static_cast<std::int64_t>(state.number),
+             static_cast<std::int64_t>(revision));
+    if (!awake_recorded_ && leaves_obligation(state)) {
+      host_.dir.awake(self_);
+      awake_recorded_ = true;
+    }
+  } catch (const std::exception& e) {
+    db_->rollback();
+    forget_counters();
+    give_back(std::move(batch), std::move(places), storage_problem(self_, e.what()));
+    const auto* error = dynamic_cast<const storage::error*>(&e);
+    if (error && error->kind() == failure::corrupt) return quarantine(e.what());
+    return stall(e.what());
+  }
+
+  out.turn = state.number;
+  out.at = {at_.incarnation, state.own_written ? state.number : at_.revision};
+  out.sent = std::move(state.sent);
+  out.effects = std::move(state.effects);
+  out.cancelled = std::move(state.cancelled);
+  out.feeds = std::move(state.feeds);
+  out.unfollowed = std::move(state.unfollowed);
+  out.entries = std::move(state.entries);
+  out.own_written = state.own_written;
+  out.retired = state.retired;
+  const auto before_commit = host_.time.steady();
+  try {
+    db_->commit();
+  } catch (const std::exception& e) {
+    host_.count.commits_failed.fetch_add(1, std::memory_order_relaxed);
+    return commit_failed(std::move(out), std::move(batch), std::move(places), e.what());
+  }
+  const auto now = host_.time.steady();
+  turn_ = out.turn;
+  at_ = out.at;
+  pause_ = {};
+  settled_rows_.clear();
+  if (state.timers_changed) next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
+  const auto us = [](auto d) { return std::chrono::duration_cast<std::chrono::microseconds>(d).count(); };
+  host_.count.turns.fetch_add(1, std::memory_order_relaxed);
+  host_.count.commit_latency.add(us(now - before_commit));
+  host_.count.turn_latency.add(us(now - started));
+  host_.count.batch_sizes.add(static_cast<std::int64_t>(batch.size()));
+  if (!out.event.commands.empty()) {
+    out.event.actor = self_.str();
+    out.event.kind = known_.declared().name;
+    out.event.turn = turn_;
+    out.event.revision = at_.revision;
+    out.event.time = state.now;
+    out.event.duration_us = us(now - started);
+  }
+  hold(std::move(out));
+  if (too_many_faults()) quarantine("its handlers failed " + std::to_string(faults_.size()) + " times in ten minutes, last in turn " + std::to_string(turn_));
+}
+
+bool cell::apply_all(turn_state& state, turn_output& out, std::vector<command_item>& batch, std::vector<place>& places,
+                     std::size_t& broken, std::string& why) {
+  const auto& limits = host_.options.limits;
+  const auto started = host_.time.steady();
+  for (std::size_t n = 0; n < batch.size(); ++n) {
+    if (n > 0 && host_.time.steady() - started > limits.turn_time) {
+      std::vector<command_item> rest(std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(n)),
+                                     std::make_move_iterator(batch.end()));
+      std::vector<place> rest_places(places.begin() + static_cast<std::ptrdiff_t>(n), places.end());
+      batch.resize(n, command_item{timer_item{}});
+      places.resize(n);
+      give_back(std::move(rest), std::move(rest_places), problem{.status = 0, .code = {}, .detail = {}});
+      break;
+    }
+    try {
+      std::visit([&](auto& item) { apply(state, out, item); }, batch[n]);
+    } catch (const std::exception& e) {
+      if (const auto* error = dynamic_cast<const storage::error*>(&e); error && error->kind() == failure::corrupt) throw;
+      broken = n;
+      why = e.what();
+      return false;
+    }
+    if (!db_->in_transaction()) {
+      broken = n;
+      why = "SQLite rolled the transaction back";
+      return false;
+    }
+  }
+  return true;
+}
+
+answer cell::handle(turn_state& state, turn_output& out, const command_row& row, const json& body,
+                    const origin& from) {
+  const auto mark = state.here();
+  const auto changes_from = recorder_->mark();
+  recorder_->any();
+  state.undo.clear();
+  state.principal = from.principal;
+  state.command_id = from.id;
+  const auto started = host_.time.steady();
+  db_->savepoint();
+  db_->deadline(std::chrono::steady_clock::now() + host_.options.limits.handler_deadline);
+  answer a = done();
+  const auto undo = [&] {
+    db_->rollback_to();
+    state.back_to(mark);
+    recorder_->rewind(changes_from);
+    recorder_->any();
+  };
+  try {
+    turn t(state);
+    a = row.handle(t, body);
+    if (a.ok() && !row.audit.empty() && host_.options.audit) host_.options.audit(t, row, body, a.result());
+    db_->no_deadline();
+  } catch (const backpressure&) {
+    db_->no_deadline();
+    undo();
+    throw;
+  } catch (const storage::error& e) {
+    db_->no_deadline();
+    if (!db_->in_transaction() || breaks_turn(e.kind())) {
+      if (e.kind() != failure::interrupted) throw;
+    }
+    if (!db_->in_transaction()) throw;
+    a = problem{500, e.kind() == failure::interrupted ? "handler_too_slow" : "handler_failed",
+                std::string(row.name) + " of " + self_.str() + ": " + e.what()};
+    fault(a.problem().detail);
+  } catch (const std::exception& e) {
+    db_->no_deadline();
+    a = problem{500, "handler_failed", std::string(row.name) + " of " + self_.str() + ": " + e.what()};
+    fault(a.problem().detail);
+  }
+  if (a.ok()) {
+    db_->release();
+    if (recorder_->any()) state.own_written = true;
+    if (state.timers_changed) state.written = true;
+  } else {
+    undo();
+  }
+  state.undo.clear();
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(host_.time.steady() - started);
+  if (took > slow_handler) {
+    host_.log("slow", std::string(row.name) + " of " + self_.str() + " took " + std::to_string(took.count() / 1000) + " ms");
+  }
+  write_record(state, out, row.name, from, a, took, changes_from);
+  return a;
+}
+
+void cell::write_record(turn_state& state, turn_output& out, std::string_view name, const origin& from,
+                        const answer& a, std::chrono::microseconds took, std::size_t changes_from) {
+  const auto result = a.ok() ? text_of(a.result()) : text_of(json(a.problem()));
+  std::optional<storage::blob_view> hash;
+  if (from.hash) hash = storage::as_blob(*from.hash);
+  db_->run("INSERT INTO rt_inbox (turn, time, source, sender, principal, id, name, body, hash, ok, result, duration_us, "
+           "changes_at, changes_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           static_cast<std::int64_t>(state.number), to_ms(state.now), from.source, from.sender, from.principal, from.id,
+           name, from.body, hash, a.ok(), result, took.count(), static_cast<std::int64_t>(changes_from),
+           static_cast<std::int64_t>(recorder_->mark()));
+  state.written = true;
+  host_.count.commands.fetch_add(1, std::memory_order_relaxed);
+  if (!a.ok()) host_.count.failed_commands.fetch_add(1, std::memory_order_relaxed);
+  if (host_.topics.turns_wanted()) {
+    out.event.commands.push_back({std::string(name), std::string(from.principal), a.ok(),
+                                  a.ok() ? std::string() : a.problem().code, took.count()});
+  }
+}
+
+void cell::apply(turn_state& state, turn_output& out, client_item& item) {
+  auto& c = item.command;
+  const auto answer_now = [&](problem why) { out.replies.push_back({item.answer, reply{std::move(why), turn_, at_}, {}, {}}); };
+  if (retired_ || state.retired) return answer_now(not_found(self_.str() + " was deleted"));
+  if (host_.time.steady() > item.deadline) {
+    return answer_now({504, "timed_out", c.name + " waited longer than its timeout at " + self_.str() + " and was not applied"});
+  }
+  if (!item.from_host) {
+    if (auto why = host_.check(c.principal, self_, item.known->row->sender.role())) return answer_now(std::move(*why));
+  }
+  const auto body = c.body.dump();
+  const auto hash = fingerprint(c.name, body);
+  const std::string sender = item.from_host ? "host" : c.principal;
+  bool known = false;
+  db_->each("SELECT hash, ok, result, turn FROM rt_inbox WHERE sender = ? AND id = ? AND hash IS NOT NULL",
+            [&](const storage::row& r) {
+              known = true;
+              if (storage::as_text(r.get<storage::blob_view>(0)) != hash) {
+                return answer_now(unprocessable("id_reused", "the command id " + c.id + " was used for another command or body; "
+                                                             "make a new id for each intention"));
+              }
+              const auto recorded = json::parse(r.get<std::string_view>(2));
+              reply again;
+              if (r.get<bool>(1)) again.is = recorded;
+              else again.is = recorded.get<problem>();
+              again.turn = static_cast<std::uint64_t>(r.get<std::int64_t>(3));
+              again.at = at_;
+              out.replies.push_back({item.answer, std::move(again), {}, {}});
+            },
+            sender, c.id);
+  if (known) return;
+  state.from = {item.from_host ? sender::type::host : sender::type::client, {}};
+  const bool secrets = item.known->body && item.known->body->has_secrets();
+  const auto shown = secrets ? item.known->body->redact(c.body).dump() : std::string();
+  try {
+    const auto a = handle(state, out, *item.known->row, c.body,
+                          {item.from_host ? 5 : 0, sender, c.principal, c.id, secrets ? shown : body, &hash});
+    reply r;
+    if (a.ok()) r.is = a.result();
+    else r.is = a.problem();
+    r.turn = state.number;
+    r.at = {at_.incarnation, state.own_written ? state.number : at_.revision};
+    out.replies.push_back({item.answer, std::move(r), sender, c.id});
+  } catch (const backpressure&) {
+    answer_now(too_many("backpressure", self_.str() + " has too many messages waiting for other actors; try again later", 1));
+  }
+}
+
+settlement& cell::settlement_for(turn_output& out, const message& m) {
+  for (auto& [to, s] : out.settled_for) {
+    if (to == m.from && s.in == m.in && s.sender_incarnation == m.from_incarnation) return s;
+  }
+  out.settled_for.emplace_back(m.from, settlement{self_, m.in, m.from_incarnation, 0, {}, false});
+  return out.settled_for.back().second;
+}
+
+void cell::apply(turn_state& state, turn_output& out, message_item& item) {
+  const auto& m = *item.is;
+  const std::pair at{m.from.str(), m.in};
+  auto mark = marks_.find(at);
+  if (mark == marks_.end()) {
+    mark = marks_.emplace(at, inbound{}).first;
+    db_->each("SELECT incarnation, number FROM rt_marks WHERE sender = ? AND lane = ?",
+              [&](const storage::row& r) {
+                mark->second = {r.get<std::string>(0), static_cast<std::uint64_t>(r.get<std::int64_t>(1))};
+              },
+              m.from.str(), static_cast<int>(m.in));
+  }
+  auto& s = settlement_for(out, m);
+  const auto last = mark->second.incarnation == m.from_incarnation ? mark->second.number : 0;
+  if (m.number <= last) {
+    s.upto = std::max(s.upto, last);
+    db_->each("SELECT number, error FROM rt_rejections WHERE sender = ? AND lane = ? AND number = ?",
+              [&](const storage::row& r) {
+                s.rejected.push_back({m.number, json::parse(r.get<std::string_view>(1)).get<problem>()});
+              },
+              m.from.str(), static_cast<int>(m.in), static_cast<std::int64_t>(m.number));
+    return;
+  }
+  if (m.number != last + 1 && m.number != item.base) {
+    // One before it was not taken: the sender starts again from there.
+    s.upto = std::max(s.upto, last);
+    s.refused = true;
+    return;
+  }
+  if (m.name == farewell) {
+    db_->run("DELETE FROM rt_marks WHERE sender = ? AND lane = ?", m.from.str(), static_cast<int>(m.in));
+    db_->run("DELETE FROM rt_rejections WHERE sender = ? AND lane = ?", m.from.str(), static_cast<int>(m.in));
+    marks_.erase(mark);
+    state.written = true;
+    s.upto = m.number;
+    return;
+  }
+  const auto* known = known_.command(m.name);
+  const auto refusal = [&]() -> std::optional<problem> {
+    if (retired_ || state.retired || (!m.to_incarnation.empty() && m.to_incarnation != at_.incarnation)) {
+      return problem{410, "gone", self_.str() + " is another one than the message was for"};
+    }
+    if (!known) return problem{404, "unknown_command", known_.declared().name.data() + std::string(" takes no command ") + m.name};
+    const auto& from = known->row->sender;
+    if (m.is_reply ? !from.allows_reply() : !from.allows_actor(m.from, self_)) {
+      return problem{403, "not_allowed", m.from.str() + " may not send " + m.name + " to " + self_.str()};
+    }
+    if (m.creates && !known->row->creates && turn_ == 0) {
+      return problem{403, "not_allowed", m.name + " does not make an actor"};
+    }
+    if (known->body && !m.is_reply) {
+      if (const auto violations = known->body->check(m.body); !violations.empty()) return invalid_body(violations);
+    }
+    return std::nullopt;
+  }();
+  const auto id = std::to_string(m.number);
+  const auto text = text_of(known && known->body && known->body->has_secrets() ? known->body->redact(m.body) : m.body);
+  const origin from{1, m.from.str(), m.principal, id, text, nullptr};
+  state.from = {m.from == self_ ? sender::type::self : sender::type::actor, m.from.str()};
+  answer a = done();
+  if (refusal) {
+    a = *refusal;
+    state.principal = m.principal;
+    write_record(state, out, m.name, from, a, std::chrono::microseconds(0), recorder_->mark());
+  } else {
+    try {
+      a = handle(state, out, *known->row, m.body, from);
+    } catch (const backpressure&) {
+      s.upto = std::max(s.upto, last);
+      s.refused = true;
+      return;
+    }
+  }
+  db_->run("INSERT INTO rt_marks VALUES (?, ?, ?, ?) ON CONFLICT (sender, lane) DO UPDATE SET "
+           "incarnation = excluded.incarnation, number = excluded.number",
+           m.from.str(), static_cast<int>(m.in), m.from_incarnation, static_cast<std::int64_t>(m.number));
+  mark->second = {m.from_incarnation, m.number};
+  s.upto = m.number;
+  const bool gone = !a.ok() && a.problem().code == "gone" && a.problem().status == 410;
+  if (!m.reply.empty()) {
+    answer_sender(state, m, a);
+  } else if (!a.ok() && !(m.is_reply && gone)) {
+    db_->run("INSERT OR REPLACE INTO rt_rejections VALUES (?, ?, ?, ?)", m.from.str(), static_cast<int>(m.in),
+             static_cast<std::int64_t>(m.number), text_of(json(a.problem())));
+    s.rejected.push_back({m.number, a.problem()});
+  }
+  // What the sender knows settled will not be asked for again.
+  if (item.base > 1) {
+    db_->run("DELETE FROM rt_rejections WHERE sender = ? AND lane = ? AND number < ?", m.from.str(),
+             static_cast<int>(m.in), static_cast<std::int64_t>(item.base));
+  }
+}
+
+void cell::answer_sender(turn_state& state, const message& m, const answer& a) {
+  message r{.from = self_, .from_incarnation = at_.incarnation, .to = m.from, .to_incarnation = m.from_incarnation};
+  r.in = lane_at(m.from, m.reply);
+  r.is_reply = true;
+  r.principal = m.principal;
+  r.name = m.reply;
+  r.body = outcome_body(a, m.context);
+  state.post(std::move(r));
+}
+
+void cell::apply(turn_state& state, turn_output& out, outcome_item& item) {
+  const auto* row = work_->find(item.effect);
+  // A closed effect or an old attempt: the world was late.
+  if (!row || row->attempt != item.attempt) return;
+  db_->run("DELETE FROM rt_effects WHERE id = ?", item.effect);
+  if (db_->changes() == 0) return;
+  state.written = true;
+  out.ended_effects.push_back(item.effect);
+  if (!item.is.ok()) host_.count.effects_failed.fetch_add(1, std::memory_order_relaxed);
+  auto body = outcome_body(item.is, row->context);
+  body["effect"] = item.effect;
+  const auto text = text_of(body);
+  const origin from{2, row->kind, row->principal, item.effect, text, nullptr};
+  const auto* known = known_.command(row->then);
+  state.from = {sender::type::effect, {}};
+  if (known && known->row->sender.allows_effect()) {
+    handle(state, out, *known->row, body, from);
+  } else {
+    write_record(state, out, row->then, from, problem{404, "unknown_command", "no row of this kind takes the outcome"},
+                 std::chrono::microseconds(0), recorder_->mark());
+  }
+}
+
+void cell::apply(turn_state& state, turn_output& out, batch_item& item) {
+  const auto* row = work_->find_feed(item.feed);
+  if (!row || !db_->one<std::int64_t>("SELECT 1 FROM rt_feeds WHERE id = ?", item.feed)) return;
+  const auto* known = known_.command(row->on_batch);
+  json body{{"feed", item.feed}, {"position", item.position}, {"entries", item.entries}, {"context", row->context}};
+  const auto text = text_of(json{{"feed", item.feed}, {"position", item.position}, {"entries", item.entries.size()}});
+  const origin from{3, row->kind, row->principal, item.position, text, nullptr};
+  state.from = {sender::type::effect, {}};
+  if (!known || !known->row->sender.allows_effect()) {
+    return end_feed(state, out, *row, unprocessable("unknown_command", "no row of this kind takes batches as " + row->on_batch));
+  }
+  const auto a = handle(state, out, *known->row, body, from);
+  if (!a.ok()) return end_feed(state, out, *row, a);
+  db_->run("UPDATE rt_feeds SET position = ? WHERE id = ?", item.position, item.feed);
+  out.advanced.emplace_back(item.feed, item.position);
+  if (item.committed) out.then.push_back(item.committed);
+}
+
+void cell::apply(turn_state& state, turn_output& out, feed_end_item& item) {
+  if (const auto* row = work_->find_feed(item.feed)) end_feed(state, out, *row, item.is);
+}
+
+void cell::end_feed(turn_state& state, turn_output& out, const feed_row& row, answer is) {
+  db_->run("DELETE FROM rt_feeds WHERE id = ?", row.id);
+  if (db_->changes() == 0) return;
+  state.written = true;
+  out.ended_feeds.push_back(row.id);
+  auto body = outcome_body(is, row.context);
+  body["feed"] = row.id;
+  const auto text = text_of(body);
+  const origin from{3, row.kind, row.principal, row.id, text, nullptr};
+  state.from = {sender::type::effect, {}};
+  const auto* known = known_.command(row.on_end);
+  if (known && known->row->sender.allows_effect()) handle(state, out, *known->row, body, from);
+}
+
+void cell::apply(turn_state& state, turn_output& out, timer_item& item) {
+  std::string command, text, principal;
+  bool found = false;
+  db_->each("SELECT command, body, principal FROM rt_timers WHERE name = ? AND due = ?",
+            [&](const storage::row& r) {
+              command = r.get<std::string>(0);
+              text = r.get<std::string>(1);
+              principal = r.get<std::string>(2);
+              found = true;
+            },
+            item.name, item.due);
+  if (!found) return;
+  db_->run("DELETE FROM rt_timers WHERE name = ? AND due = ?", item.name, item.due);
+  state.written = state.timers_changed = true;
+  const auto* known = known_.command(command);
+  const origin from{4, item.name, principal, item.name, text, nullptr};
+  state.from = {sender::type::self, {}};
+  if (known && known->row->sender.allows_self()) {
+    handle(state, out, *known->row, json::parse(text), from);
+  } else {
+    write_record(state, out, command, from, problem{404, "unknown_command", "no row of this kind takes the timer"},
+                 std::chrono::microseconds(0), recorder_->mark());
+  }
+  state.timers_changed = true;
+}
+
+void cell::apply(turn_state& state, turn_output& out, dead_item& item) {
+  const auto& m = *item.is;
+  db_->run("DELETE FROM rt_outbox WHERE target = ? AND lane = ? AND number = ?", m.to.str(), static_cast<int>(m.in),
+           static_cast<std::int64_t>(m.number));
+  state.written = true;
+  if (m.name == farewell || (m.is_reply && m.reply.empty())) return;
+  if (m.reply.empty()) {
+    db_->run("INSERT INTO rt_dead (time, target, name, body, error) VALUES (?, ?, ?, ?, ?)", to_ms(state.now),
+             m.to.str(), m.name, text_of(m.body), text_of(json(item.why)));
+    db_->run("DELETE FROM rt_dead WHERE id <= (SELECT max(id) FROM rt_dead) - ?", dead_kept);
+    return;
+  }
+  const auto* known = known_.command(m.reply);
+  if (!known || !known->row->sender.allows_reply()) return;
+  const auto body = outcome_body(item.why, m.context);
+  const auto text = text_of(body);
+  state.from = {sender::type::actor, m.to.str()};
+  handle(state, out, *known->row, body, {1, m.to.str(), m.principal, std::to_string(m.number), text, nullptr});
+}
+
+void cell::housekeeping(turn_state& state) {
+  for (const auto& [to, upto] : settled_rows_) {
+    db_->run("DELETE FROM rt_outbox WHERE target = ? AND lane = ? AND number <= ?", to.first,
+             static_cast<int>(to.second), static_cast<std::int64_t>(upto));
+    state.written = true;
+  }
+}
+
+// Peers may forget an actor that ends: nothing numbered by this incarnation follows.
+void cell::say_farewell(turn_state& state) {
+  std::vector<std::pair<std::string, lane>> peers;
+  db_->each("SELECT target, lane FROM rt_peers", [&](const storage::row& r) {
+    peers.emplace_back(r.get<std::string>(0), static_cast<lane>(r.get<std::int64_t>(1)));
+  });
+  for (const auto& [to, l] : peers) {
+    message m{.from = self_, .from_incarnation = at_.incarnation, .to = key(to)};
+    m.in = l;
+    m.name = farewell;
+    m.body = json::object();
+    state.from = {sender::type::self, {}};
+    state.post(std::move(m));
+  }
+}
+
+void cell::prune(turn_state& state) {
+  const auto oldest = to_ms(state.now - host_.options.limits.remember_commands);
+  const auto least = static_cast<std::int64_t>(host_.options.limits.remember_commands_at_least);
+  db_->run("DELETE FROM rt_inbox WHERE seq IN (SELECT seq FROM rt_inbox WHERE seq <= (SELECT max(seq) FROM rt_inbox) - ? "
+           "AND time < ? ORDER BY seq LIMIT ?)",
+           least, oldest, prune_at_most);
+  db_->run("DELETE FROM rt_changes WHERE turn < (SELECT min(turn) FROM rt_inbox)");
+}
+
+bool cell::leaves_obligation(const turn_state& s) const {
+  return !s.sent.empty() || !s.effects.empty() || !s.feeds.empty() || s.timers_changed;
+}
+
+std::uint64_t& cell::last_number(const key& target, lane l) {
+  const std::pair at{target.str(), l};
+  auto it = numbers_.find(at);
+  if (it == numbers_.end()) {
+    const auto last = db_->one<std::int64_t>("SELECT number FROM rt_peers WHERE target = ? AND lane = ?", target.str(),
+                                             static_cast<int>(l));
+    it = numbers_.emplace(at, static_cast<std::uint64_t>(last.value_or(0))).first;
+  }
+  return it->second;
+}
+
+std::uint64_t& cell::last_entry(std::string_view stream) {
+  auto it = last_entries_.find(stream);
+  if (it == last_entries_.end()) {
+    const auto last = db_->one<std::int64_t>("SELECT last FROM rt_streams WHERE name = ?", stream);
+    it = last_entries_.emplace(std::string(stream), static_cast<std::uint64_t>(last.value_or(0))).first;
+  }
+  return it->second;
+}
+
+void cell::check_outbox(const turn_state& s) const {
+  const auto& limits = host_.options.limits;
+  // Clients keep to the bound; messages have as much again, so that replies and what is under way get through.
+  const std::size_t share = s.from.is == sender::type::client ? 1 : s.from.is == sender::type::actor ? 2 : 0;
+  if (share == 0) return;
+  if (outbox_.size() + s.sent.size() >= share * limits.outbox_rows ||
+      outbox_.bytes() + s.sent_bytes >= share * limits.outbox_bytes) {
+    throw backpressure();
+  }
+}
+
+}  // namespace troupe
