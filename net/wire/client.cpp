@@ -166,7 +166,7 @@ struct client::impl : std::enable_shared_from_this<client::impl> {
     do {
       parser = std::make_unique<response_parser>();
       parser->header_limit(static_cast<std::uint32_t>(options.response_header_bytes));
-      parser->body_limit(boost::none);
+      parser->body_limit(no_body_limit);
       if (what.method == "HEAD") parser->skip(true);
       ec = co_await read_head(*c.bytes, c.buffer, *parser);
       if (ec != http::error::end_of_stream && !(ec && write_error) && ec != asio::error::connection_reset)
@@ -188,8 +188,8 @@ struct client::impl : std::enable_shared_from_this<client::impl> {
       auto one = take_idle(pool_key_of(to));
       if (!one) {
         auto strand = executor(asio::make_strand(ex));
-        auto made = co_await asio::co_spawn(
-            strand, [&, this] { return connect(strand, to, until); }, asio::use_awaitable);
+        auto opening = [&, this] { return connect(strand, to, until); };
+        auto made = co_await asio::co_spawn(strand, opening, asio::use_awaitable);
         if (!made) co_return made.error();
         one = *made;
       }
@@ -319,8 +319,8 @@ const headers& response_stream::headers() const {
 
 asio::awaitable<result<std::optional<std::string>>> response_stream::read(clock::duration silence) {
   auto i = impl_;
-  co_return co_await asio::co_spawn(
-      i->asked.on->bytes->get_executor(), [i, silence] { return i->read(silence); }, asio::use_awaitable);
+  auto work = [i, silence] { return i->read(silence); };
+  co_return co_await asio::co_spawn(i->asked.on->bytes->get_executor(), work, asio::use_awaitable);
 }
 
 asio::awaitable<result<std::optional<sse_event>>> response_stream::read_event(clock::duration silence) {
@@ -370,8 +370,8 @@ asio::awaitable<result<response>> client::fetch(endpoint to, request what, time_
   auto begun = co_await i->begin(to, what, deadline);
   if (!begun) co_return begun.error();
   auto& a = *begun;
-  co_return co_await asio::co_spawn(
-      a.on->bytes->get_executor(), [&] { return i->take_body(a, to, deadline); }, asio::use_awaitable);
+  auto reading = [&] { return i->take_body(a, to, deadline); };
+  co_return co_await asio::co_spawn(a.on->bytes->get_executor(), reading, asio::use_awaitable);
 }
 
 asio::awaitable<result<response_stream>> client::open_stream(endpoint to, request what, time_point deadline) {

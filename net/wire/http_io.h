@@ -21,6 +21,9 @@ using message_parser = http::parser<is_request, http::buffer_body>;
 inline constexpr std::size_t read_chunk = 16 * 1024;
 inline constexpr std::size_t body_backlog = 64 * 1024;
 
+// Limits are kept by who reads; Beast 1.74 takes an absent limit for zero.
+inline constexpr std::uint64_t no_body_limit = UINT64_MAX;
+
 // Until the head is whole. Errors: end_of_stream (nothing came), partial_message, header_limit, the parser's
 // own, or the transport's.
 template <bool is_request>

@@ -293,8 +293,8 @@ result<std::string> server::listen_unix(const std::string& path, unsigned mode) 
 
 asio::awaitable<void> server::stop(clock::duration limit) {
   auto i = impl_;
-  co_await asio::co_spawn(
-      i->control, [i, limit] { return i->stop(limit); }, asio::use_awaitable);
+  auto work = [i, limit] { return i->stop(limit); };
+  co_await asio::co_spawn(i->control, work, asio::use_awaitable);
 }
 
 std::size_t server::connections() const {

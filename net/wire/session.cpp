@@ -147,7 +147,7 @@ asio::awaitable<bool> session::one_request() {
   const auto& options = context_->options;
   message_parser<true> parser;
   parser.header_limit(static_cast<std::uint32_t>(options.header_bytes));
-  parser.body_limit(boost::none);
+  parser.body_limit(no_body_limit);
 
   if (buffer_.size() == 0) {
     if (context_->stopping || cut_) co_return false;
