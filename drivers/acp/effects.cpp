@@ -25,8 +25,7 @@ struct call_site {
   run_ptr run;
   std::string handle;
   std::string connection;
-  std::string agent;        // only of agent.start: the first call names it
-  std::string environment;  // only of agent.start: a header of the first call
+  std::string agent;  // set while the first call to a daemon without PUT has to name it
 
   call_site(context_ptr w, run_ptr r)
       : world(std::move(w)),
@@ -48,7 +47,6 @@ awaitable<attempt<json>> post(const call_site& site, std::string about, json mes
   if (!site.agent.empty()) out.target += "?agent=" + wire::percent_encode(site.agent);
   out.headers.set("Content-Type", "application/json");
   out.headers.set("Idempotency-Key", step.empty() ? site.run->id() : site.run->id() + ":" + step);
-  if (!site.environment.empty()) out.headers.set("Troupe-Environment", site.environment);
   out.body = message.dump(-1, ' ', false, json::error_handler_t::replace);
   auto answer = co_await site.world->daemons.send(site.handle, about, std::move(out), deadline);
   if (!answer) co_return answer.error();
@@ -73,11 +71,11 @@ awaitable<attempt<json>> ask(const call_site& site, std::string about, json mess
   co_return std::get<json>(std::move(result));
 }
 
-// {NAME: text or {"secret": name}} as the header's value. A secret that is not there fails by its name.
-attempt<std::string> environment_header(const context& world, const effect_run& run) {
-  const auto given = run.body().find("environment");
-  if (given == run.body().end() || given->empty()) return std::string();
+// {NAME: text or {"secret": name}} as plain texts. A secret that is not there fails by its name.
+attempt<json> plain_environment(const context& world, const effect_run& run) {
   json plain = json::object();
+  const auto given = run.body().find("environment");
+  if (given == run.body().end() || !given->is_object()) return plain;
   for (const auto& [name, value] : given->items()) {
     if (value.is_string()) {
       plain[name] = value;
@@ -91,23 +89,47 @@ attempt<std::string> environment_header(const context& world, const effect_run& 
     }
     plain[name] = *text;
   }
-  return wire::percent_encode(plain.dump(-1, ' ', false, json::error_handler_t::replace));
+  return plain;
+}
+
+// Starts the process, or finds it running. A published daemon, which knows no PUT, starts it at the first
+// message and gives it no environment of its own.
+awaitable<attempt<json>> launch(call_site& site, const std::string& about, const std::string& agent,
+                                const std::string& cwd) {
+  auto environment = plain_environment(*site.world, *site.run);
+  if (!environment) co_return environment.error();
+  wire::request put;
+  put.method = "PUT";
+  put.target = target_of(site.connection);
+  put.headers.set("Content-Type", "application/json");
+  const json body = {{"agent", agent}, {"env", *environment}, {"cwd", cwd}, {"acknowledge", true}};
+  put.body = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  auto answer = co_await site.world->daemons.send(site.handle, about, std::move(put), site.run->deadline());
+  if (answer) co_return json::object();
+  if (answer.error().why.code != "unsupported") co_return answer.error();
+  if (!environment->empty()) {
+    auto why = answer.error();
+    why.why.detail += ": it cannot give an agent an environment of its own; set it where the sandbox is made";
+    co_return why;
+  }
+  site.agent = agent;
+  co_return json::object();
 }
 
 awaitable<attempt<json>> start(context_ptr world, run_ptr run) {
   call_site site(world, run);
   const auto& body = run->body();
-  site.agent = text_field(body, "agent");
-  auto environment = environment_header(*world, *run);
-  if (!environment) co_return environment.error();
-  site.environment = std::move(*environment);
-  const auto about = "starting agent `" + site.agent + "`";
+  const auto agent = text_field(body, "agent");
+  const auto about = "starting agent `" + agent + "`";
   const auto id = text_field(body, "request_id");
   const auto cwd = text_field(body, "cwd");
   const auto servers = body.value("mcp_servers", json::array());
 
+  auto launched = co_await launch(site, about, agent, cwd);
+  if (!launched) co_return launched.error();
   const auto patience = std::min(run->deadline(), wire::clock::now() + world->limits.initialize_limit);
   auto hello = co_await ask(site, about, initialize(id + "-initialize"), "initialize", patience);
+  site.agent.clear();
   if (!hello) {
     auto why = hello.error();
     if (why.why.code == "timeout") {

@@ -23,6 +23,7 @@ constexpr auto silence_limit = std::chrono::seconds(45);  // three heartbeats of
 constexpr auto first_pause = std::chrono::milliseconds(50);
 constexpr auto longest_pause = std::chrono::seconds(5);
 constexpr auto acknowledge_limit = std::chrono::seconds(10);
+constexpr std::size_t max_stderr_tail = 4096;  // bytes in the problem with which the feed ends
 constexpr auto ended_mark = " ended";  // behind the position of the entry with which the agent's life ended
 
 struct queued {
@@ -59,10 +60,12 @@ std::optional<std::string> exit_of(const json& message) {
   return " " + (params.contains("code") ? params["code"].dump() : std::string("null"));
 }
 
-failed ended_with(const std::string& how) {
-  const auto code = how.substr(how.find_first_not_of(' '));
-  return agent_failed(code == "null" ? "the agent's process was ended by a signal"
-                                     : "the agent's process ended with exit code " + code);
+failed ended_with(const std::string& how, const std::string& said) {
+  const auto code = how.substr(std::min(how.find_first_not_of(' '), how.size()));
+  auto words = code == "null" || code.empty() ? std::string("the agent's process was ended by a signal")
+                                              : "the agent's process ended with exit code " + code;
+  if (!said.empty()) words += "; the end of what it wrote to stderr:\n" + said;
+  return agent_failed(std::move(words));
 }
 
 class update_feed : public std::enable_shared_from_this<update_feed> {
@@ -82,7 +85,10 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
     const auto from = position::parse(run_->position());
     last_read_ = delivered_ = from.seq;
     // The end was stored and the server went down before it could be told.
-    if (from.ended) return run_->fail(ended_with(from.how).why);
+    if (from.ended) {
+      how_ = from.how;
+      ended_ = true;
+    }
     run_->on_stop([weak = weak_from_this()] {
       if (const auto self = weak.lock()) {
         wire::asio::post(self->strand_, [self] { self->finish(std::nullopt); });
@@ -190,7 +196,7 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
     const auto self = shared_from_this();
     while (!over_) {
       if (queue_.empty()) {
-        if (ended_) co_return finish(ended_with(how_));
+        if (ended_) co_return co_await tell_end();
         co_await filled_.wait();
         continue;
       }
@@ -215,6 +221,22 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
       delivered_ = seq;
       co_await acknowledge(seq);
     }
+  }
+
+  // The process has ended and everything that it said is durable.
+  awaitable<void> tell_end() {
+    wire::request get;
+    get.target = target() + "/status";
+    auto answer =
+        co_await daemons_.send(handle_, about(), std::move(get), wire::clock::now() + acknowledge_limit);
+    std::string said;
+    if (answer) {
+      const auto status = json::parse(answer->bytes(), nullptr, false);
+      if (status.is_object() && status.contains("stderr") && status["stderr"].is_string())
+        said = status["stderr"];
+      if (said.size() > max_stderr_tail) said = "…" + said.substr(said.size() - max_stderr_tail);
+    }
+    finish(ended_with(how_, said));
   }
 
   // Cumulative, so that a lost one is made up for by the next.

@@ -33,6 +33,13 @@ std::string kind_of(const json& details) {
 }  // namespace
 
 failed from_answer(const std::string& about, int status, std::string_view body) {
+  if (status == 405) {
+    problem p;
+    p.status = 501;
+    p.code = "unsupported";
+    p.detail = about + ": the sandbox's daemon does not know this call";
+    return {std::move(p), false};
+  }
   const auto details = json::parse(body, nullptr, false);
   if (!details.is_object()) {
     const auto text = about + ": the sandbox's daemon answered " + std::to_string(status) + " " +
@@ -60,6 +67,13 @@ failed from_answer(const std::string& about, int status, std::string_view body) 
                                "; install it in the sandbox's tools, or choose another agent");
   }
   if (kind == "session_not_found" || kind == "not_found") return not_found(std::move(words));
+  if (kind == "interrupted") {
+    problem p;
+    p.status = 502;
+    p.code = "interrupted";
+    p.detail = words + "; nobody knows how far it came";
+    return {std::move(p), false};
+  }
   if (kind == "timeout") return timed_out(std::move(words));
   if (kind == "token_invalid") {
     return invalid(std::move(words) +

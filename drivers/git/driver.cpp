@@ -1,0 +1,105 @@
+#include "drivers/git/driver.h"
+
+#include "drivers/git/mirror.h"
+
+namespace troupe::drivers::git {
+namespace {
+
+attempt<credential> credential_of(const environment& world, const json& body) {
+  const auto name = body.find("credential");
+  if (name == body.end() || name->is_null()) return credential{};
+  const auto text = text_field(body, "credential");
+  const auto secret = world.secrets ? world.secrets(text_field(body, "org"), text) : std::nullopt;
+  if (!secret) {
+    return invalid("the repository's credential is to be the secret `" + text +
+                   "`, and the organization has none of that name; store it with PUT /v1/secrets");
+  }
+  return credential{*secret};
+}
+
+// Runs `work` on the pool; the effect's cancel, deadline and the end of the host end the job.
+template <class F>
+void on_threads(const environment_ptr& world, run_ptr run, F work) {
+  auto secret = credential_of(*world, run->body());
+  if (!secret) return report(*run, secret.error());
+  const auto with = std::make_shared<job>(std::move(*secret));
+  run->on_cancel([weak = std::weak_ptr(with)] {
+    if (const auto running = weak.lock()) running->end();
+  });
+  const bool queued = world->threads.post([world, run, with, work] {
+    try {
+      report(*run, with->ended() ? attempt<json>(timed_out("it was ended before it began"))
+                                 : work(*world, run->body(), *with));
+    } catch (const std::exception& e) {
+      run->fail(invalid(std::string("the effect could not be performed: ") + e.what()).why);
+    }
+  });
+  if (!queued) report(*run, transport("too many git operations wait already; it is tried again"));
+}
+
+json facts_of(const remote_facts& facts) {
+  return {{"default_branch", facts.default_branch}, {"empty", facts.empty}};
+}
+
+attempt<json> do_probe(const environment& world, const json& body, job& with) {
+  auto url = parse_url(text_field(body, "url"), world.repository_roots);
+  if (!url) return url.error();
+  auto facts = probe(*url, with);
+  if (!facts) return facts.error();
+  return facts_of(*facts);
+}
+
+attempt<json> do_mirror(const environment& world, const json& body, job& with) {
+  const auto org = text_field(body, "org");
+  const auto name = text_field(body, "repository");
+  // They become folders.
+  if (!key::valid_id(org) || !key::valid_id(name)) {
+    return invalid("mirroring: `" + org + "` and `" + name +
+                   "` must be ids (letters, digits, dot, underscore, dash)");
+  }
+  auto url = parse_url(text_field(body, "url"), world.repository_roots);
+  if (!url) return url.error();
+  auto facts = refresh_mirror(mirror_folder(world.data, org, name), *url, with);
+  if (!facts) return facts.error();
+  auto result = facts_of(*facts);
+  result["mirror"] = "mirror:" + name;
+  result["branches"] = facts->branches;
+  return result;
+}
+
+}  // namespace
+
+std::vector<effect_kind> effects(environment shared, limits with) {
+  start_libgit2();
+  const environment_ptr world = std::make_shared<const environment>(std::move(shared));
+  const auto kind = [](const char* name, std::chrono::milliseconds deadline,
+                       std::function<void(std::shared_ptr<effect_run>)> start) {
+    effect_kind k;
+    k.name = name;
+    k.policy = after_restart::retry;
+    k.deadline = deadline;
+    // A body that does not fit the contract ends that effect and nothing else.
+    k.start = [start = std::move(start)](std::shared_ptr<effect_run> run) {
+      try {
+        start(run);
+      } catch (const std::exception& e) {
+        run->fail(invalid(std::string("the effect could not be performed: ") + e.what()).why);
+      }
+    };
+    return k;
+  };
+  const auto inside = [&](const char* name, effect_coroutine (*work)(environment_ptr, run_ptr)) {
+    return kind(name, with.work, [world, work](run_ptr run) { perform(world->ex, run, work(world, run)); });
+  };
+  return {
+      kind("git.probe", with.probe, [world](run_ptr run) { on_threads(world, run, do_probe); }),
+      kind("git.mirror", with.mirror, [world](run_ptr run) { on_threads(world, run, do_mirror); }),
+      inside("git.checkout", checkout),
+      inside("git.diff", diff),
+      inside("git.commit", commit),
+      inside("git.save_work", save_work),
+      inside("git.restore_work", restore_work),
+  };
+}
+
+}  // namespace troupe::drivers::git
