@@ -1,0 +1,82 @@
+#include "cli/task_view.h"
+
+#include <fmt/format.h>
+
+namespace troupe::cli {
+
+using nlohmann::json;
+
+namespace {
+
+std::string text_of(const json& object, const char* name) {
+  const auto at = object.find(name);
+  return at != object.end() && at->is_string() ? plain(at->get<std::string>()) : std::string();
+}
+
+}  // namespace
+
+std::string task_status(const terminal& to, const std::string& status) {
+  if (status == "running" || status == "provisioning") return to.paint(style::blue, status);
+  if (status == "needs_input" || status == "queued") return to.paint(style::yellow, status);
+  if (status == "error" || status == "killed") return to.paint(style::red, status);
+  if (status == "archived" || status == "archiving") return to.paint(style::dim, status);
+  return to.paint(style::green, status);
+}
+
+std::string diff_numbers(const terminal& to, const json& diff) {
+  const auto count = [&](const char* name) {
+    const auto at = diff.find(name);
+    if (at == diff.end()) return std::uint64_t{0};
+    return at->is_array() ? at->size() : at->is_number() ? at->get<std::uint64_t>() : 0;
+  };
+  const auto files = count("files");
+  if (files == 0) return {};
+  return fmt::format("{} file{}  {} {}", files, files == 1 ? "" : "s",
+                     to.paint(style::green, fmt::format("+{}", count("additions"))),
+                     to.paint(style::red, fmt::format("−{}", count("deletions"))));
+}
+
+bool provisioning_view::show(const json& snapshot) {
+  bool printed = false;
+  for (const auto& step : snapshot.value("steps", json::array())) {
+    const auto name = text_of(step, "name");
+    const auto state = text_of(step, "state");
+    if (state == "running" || name.empty()) continue;
+    auto& before = steps_[name];
+    const auto now = fmt::format("{} {}", state, step.value("began_at", std::int64_t{0}));
+    if (before == now) continue;
+    before = now;
+    printed = true;
+    const bool good = state != "failed";
+    const auto took = step.contains("ms") && step["ms"].is_number()
+                          ? duration(std::chrono::milliseconds(step["ms"].get<std::int64_t>()))
+                          : "";
+    out_.line(
+        fmt::format("  {} {} {}  {}", good ? out_.paint(style::green, "✔") : out_.paint(style::red, "✘"),
+                    padded(name, 24), padded(took, 8), out_.paint(style::dim, text_of(step, "detail"))));
+  }
+  const auto status = text_of(snapshot, "status");
+  const auto error = text_of(snapshot, "error");
+  if (status != status_) {
+    status_ = status;
+    if (status == "queued") {
+      printed = true;
+      out_.line(out_.paint(style::yellow,
+                           fmt::format("  waits for a free slot{}",
+                                       snapshot.contains("position") && snapshot["position"].is_number()
+                                           ? fmt::format(", position {}", snapshot["position"].dump())
+                                           : "")));
+    }
+  }
+  if (error != error_) {
+    error_ = error;
+    if (!error.empty()) {
+      printed = true;
+      out_.write(wrapped(out_.paint(style::red, "✘ " + error), static_cast<std::size_t>(out_.width()), "  ",
+                         "    "));
+    }
+  }
+  return printed;
+}
+
+}  // namespace troupe::cli

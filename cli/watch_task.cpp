@@ -1,0 +1,81 @@
+#include "cli/watch_task.h"
+
+#include <fmt/format.h>
+
+#include "cli/task_view.h"
+
+namespace troupe::cli {
+
+namespace {
+
+/// Nothing of the task moves any more, and something had moved.
+bool at_rest(const json& task) {
+  const auto status = task.value("status", "");
+  return status == "idle" || status == "error" || status == "archived" || status == "killed";
+}
+
+}  // namespace
+
+json watch_task(context& c, const std::string& key, const watch_options& o) {
+  auto connection = c.connect();
+  provisioning_view steps(c.out);
+  json last;
+  std::size_t turns = 0, changes = 0;
+  follower* following = nullptr;
+  follower f(c, connection, o.how,
+             {.on_snapshot =
+                  [&](const std::string& topic, const json& snapshot) {
+                    if (topic != key) return;
+                    last = snapshot;
+                    ++changes;
+                    if (c.as_json) {
+                      c.print_json({{"topic", topic}, {"snapshot", snapshot}});
+                    } else {
+                      following->settle();
+                      steps.show(snapshot);
+                    }
+                    for (const auto& one : snapshot.value("sessions", json::array())) {
+                      following->watch_session(fmt::format("{}/session/{}", key, one.value("session", "")),
+                                               one.value("agent", "agent"));
+                    }
+                  },
+              .on_entry =
+                  [&](const std::string&, const json& entry) {
+                    if (entry.value("type", "") == "turn_ended") ++turns;
+                  }});
+  following = &f;
+  f.watch(key);
+  const auto done = [&] {
+    if (!o.until_idle || last.is_null() || !at_rest(last)) return false;
+    return last.value("status", "") != "idle" || turns > 0;
+  };
+  const bool ended = f.run(done, std::chrono::steady_clock::now() + o.limit);
+  f.settle();
+  if (!ended)
+    throw failure(
+        fmt::format("{} is still {} after {} s", key, last.value("status", "starting"), o.limit.count()),
+        "troupe task watch follows it further");
+  if (last.value("status", "") == "error") {
+    throw failure(
+        fmt::format("the task failed: {}", plain(last.contains("error") && last["error"].is_string()
+                                                     ? last["error"].get<std::string>()
+                                                     : "")),
+        fmt::format("troupe task show {0} says more, troupe task retry {0} tries again", last_id(key)));
+  }
+  return last;
+}
+
+std::string diff_text(const json& result) {
+  const auto& diff = result.contains("diff") ? result["diff"] : result;
+  if (diff.is_string()) return diff.get<std::string>();
+  std::string text;
+  if (!diff.is_object()) return text;
+  for (const auto& [path, one] : diff.items()) {
+    if (!one.is_string()) continue;
+    text += one.get<std::string>();
+    if (!text.ends_with('\n')) text += '\n';
+  }
+  return text;
+}
+
+}  // namespace troupe::cli
