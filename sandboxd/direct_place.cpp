@@ -1,5 +1,6 @@
 #include "sandboxd/direct_place.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -143,8 +144,7 @@ awaitable<outcome<spawned>> direct_place::spawn(process_spec spec) {
   if (!folder) co_return os_error{folder.error().number, "enter the folder " + where};
   if (spec.argv.empty()) co_return os_error{EINVAL, "start a process without a command"};
   // A name with a slash is relative to where the process starts, as a shell there would take it.
-  auto found =
-      find_in_path(spec.argv[0], variables["PATH"], "/proc/self/fd/" + std::to_string(folder->get()));
+  auto found = find_in_path(spec.argv[0], variables["PATH"], folder->get());
   if (!found) co_return found.error();
 
   program what;
@@ -216,7 +216,7 @@ void direct_place::forget(process_id id) {
 
 awaitable<outcome<std::string>> direct_place::find_program(std::string name) {
   auto path = state_->environment.find("PATH");
-  co_return find_in_path(name, path == state_->environment.end() ? "" : path->second);
+  co_return find_in_path(name, path == state_->environment.end() ? "" : path->second, AT_FDCWD);
 }
 
 std::optional<std::string> direct_place::environment(const std::string& name) const {

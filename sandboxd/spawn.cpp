@@ -198,18 +198,15 @@ outcome<child> start_program(const program& what) {
   return out;
 }
 
-outcome<std::string> find_in_path(const std::string& name, const std::string& path_variable,
-                                  const std::string& directory) {
+outcome<std::string> find_in_path(const std::string& name, const std::string& path_variable, int directory) {
   int worst = ENOENT;
   auto usable = [&](const std::string& candidate) {
     struct stat st {};
-    std::string at = candidate;
-    if (at[0] != '/' && !directory.empty()) at = directory + "/" + at;
-    if (::stat(at.c_str(), &st) != 0) {
+    if (::fstatat(directory, candidate.c_str(), &st, 0) != 0) {
       if (errno == EACCES) worst = EACCES;
       return false;
     }
-    if (S_ISREG(st.st_mode) && ::access(at.c_str(), X_OK) == 0) return true;
+    if (S_ISREG(st.st_mode) && ::faccessat(directory, candidate.c_str(), X_OK, AT_EACCESS) == 0) return true;
     worst = EACCES;
     return false;
   };
@@ -228,6 +225,14 @@ outcome<std::string> find_in_path(const std::string& name, const std::string& pa
     if (usable(candidate)) return candidate;
   }
   return os_error{worst, tried + " in PATH"};
+}
+
+outcome<std::string> find_in_path(const std::string& name, const std::string& path_variable,
+                                  const std::string& directory) {
+  if (directory.empty()) return find_in_path(name, path_variable, AT_FDCWD);
+  descriptor folder(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return os_error{errno, "enter the folder " + directory};
+  return find_in_path(name, path_variable, folder.get());
 }
 
 }  // namespace troupe::sandboxd

@@ -38,9 +38,11 @@ struct child {
 // mask. The error's text says which step failed ("start /bin/nothing", "enter the folder").
 outcome<child> start_program(const program& what);
 
-// Looks a program up as execvp() does, but in the given PATH and, for a name with a slash, relative to
-// `directory`
-// ("" = the caller's). ENOENT or EACCES.
+// Looks a program up as execvp() does, but in the given PATH and, for a relative name or PATH entry, from the
+// open folder `directory` (AT_FDCWD: the caller's). ENOENT or EACCES.
+outcome<std::string> find_in_path(const std::string& name, const std::string& path_variable, int directory);
+
+// The same from a folder by name; "": the caller's.
 outcome<std::string> find_in_path(const std::string& name, const std::string& path_variable,
                                   const std::string& directory = {});
 
