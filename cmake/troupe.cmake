@@ -26,7 +26,8 @@ endif()
 # Warnings are for our own code alone; dependents of the libraries never inherit them.
 add_library(troupe_warnings INTERFACE)
 target_compile_options(troupe_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-                                                 -Woverloaded-virtual)
+                                                 -Woverloaded-virtual
+                                                 -Wno-missing-field-initializers)
 
 # troupe_library(NAME SOURCES … PUBLIC … PRIVATE …): a static library, headers found from the project's root.
 function(troupe_library name)
