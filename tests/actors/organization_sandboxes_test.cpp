@@ -1,0 +1,86 @@
+#include "tests/actors/instance.h"
+
+using namespace troupe;
+using namespace troupe::actors;
+using namespace troupe::testing;
+
+namespace {
+
+struct with_task : acme {
+  std::string task;
+
+  with_task() {
+    add_repository("widgets");
+    task = make_task();
+  }
+  void create(const std::string& sandbox) {
+    say(task, "org/acme", "org.create_sandbox", {{"sandbox", sandbox}, {"spec", {{"provider", "local"}}}});
+  }
+  static std::string at(const std::string& sandbox) { return "org/acme/sandbox/" + sandbox; }
+  json sandboxes(const std::function<bool(const json&)>& fits) {
+    return await([&](const json& s) { return fits(s["sandboxes"]); })["sandboxes"];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a task gets a sandbox with its key as the holder") {
+  with_task i;
+  i.create("b1");
+  CHECK(i.heard_at(i.at("b1"), "sandbox.create") ==
+        json{{"provider", "local"}, {"holder", i.key_of(i.task)}});
+  const auto s = i.sandboxes([](const json& s) { return s["count"] == 1; });
+  CHECK(s["by_state"] == json{{"creating", 1}});
+}
+
+TEST_CASE("what a sandbox says of itself shows, until it is destroyed") {
+  with_task i;
+  i.create("b1");
+  i.heard_at(i.at("b1"), "sandbox.create");
+  const auto say = [&](std::string_view state) {
+    REQUIRE(i.h.as_host(i.at("b1"), "sandbox.say",
+                        {{"to", "org/acme"},
+                         {"name", "org.apply_sandbox_state"},
+                         {"body",
+                          {{"sandbox", "b1"},
+                           {"state", state},
+                           {"holder", i.key_of(i.task)},
+                           {"tier", "namespaces"}}}})
+                .ok());
+  };
+  say("running");
+  CHECK(i.sandboxes([](const json& s) { return s["by_state"].contains("running"); })["recent"][0]["tier"] ==
+        "namespaces");
+  say("destroyed");
+  i.sandboxes([](const json& s) { return s["count"] == 0; });
+}
+
+TEST_CASE("only its holder gives a sandbox back") {
+  with_task i;
+  i.create("b1");
+  i.heard_at(i.at("b1"), "sandbox.create");
+  const auto other = i.make_task();
+  i.say(other, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
+  i.say(other, "org/acme", "org.create_sandbox", {{"sandbox", "b2"}, {"spec", json::object()}});
+  CHECK(i.sandboxes([](const json& s) { return s["count"] == 2; })["by_state"] == json{{"creating", 2}});
+  i.say(i.task, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
+  i.heard_at(i.at("b1"), "sandbox.destroy");
+  i.sandboxes([](const json& s) { return s["by_state"].contains("destroying"); });
+}
+
+TEST_CASE("no sandbox is made while the disk is low") {
+  with_task i;
+  REQUIRE(
+      i.h.as_host("capacity", "capacity.report_disk", {{"free_bytes", 1}, {"total_bytes", 100'000'000'000}})
+          .ok());
+  i.await([](const json& s) { return !s["warnings"].empty(); });
+  i.create("b1");
+  REQUIRE(i.h.as_host("capacity", "capacity.report_disk",
+                      {{"free_bytes", 90'000'000'000}, {"total_bytes", 100'000'000'000}})
+              .ok());
+  i.await([](const json& s) { return s["warnings"].empty(); });
+  i.create("b2");
+  const auto s = i.sandboxes([](const json& s) { return s["count"] > 0; });
+  CHECK(s["count"] == 1);
+  CHECK(s["recent"][0]["sandbox"] == "b2");
+}
