@@ -12,6 +12,7 @@ namespace troupe::actors {
 
 /// The text of a field; nothing when it is absent or null.
 inline std::optional<std::string> text_of(const nlohmann::json& body, std::string_view name) {
+  if (!body.is_object()) return std::nullopt;
   const auto it = body.find(name);
   if (it == body.end() || !it->is_string()) return std::nullopt;
   return it->get<std::string>();

@@ -68,8 +68,10 @@ json named(const char* name, std::size_t longest, const json& body, const json& 
            std::string_view in_key) {
   for (const auto* from : {&body, &result}) {
     if (!from->is_object()) continue;
-    if (const auto text = text_of(*from, name); text && !text->empty() && text->size() <= longest)
-      return *text;
+    auto text = text_of(*from, name);
+    // A task is told of its repository as an object.
+    if (!text && from->contains(name)) text = text_of(from->at(name), "name");
+    if (text && !text->empty() && text->size() <= longest) return *text;
   }
   return in_key.empty() ? json(nullptr) : json(in_key);
 }

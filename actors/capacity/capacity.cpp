@@ -38,6 +38,8 @@ const kind& capacity() {
 std::span<const transition> slot_transitions() {
   static constexpr transition table[] = {
       {"none", "capacity.request", "waiting"},
+      {"none", "capacity.renew", "waiting"},
+      {"waiting", "capacity.renew", "waiting"},
       {"waiting", "grant", "granted"},
       {"waiting", "capacity.release", "none"},
       {"granted", "capacity.renew", "granted"},

@@ -151,14 +151,12 @@ answer release(turn& t, const json& body) {
   return done();
 }
 
+// Who renews what it does not have (any more) stands in line again: its task believes that it runs.
 answer renew(turn& t, const json& body) {
   const auto holder = text_or(body, "holder", "");
   if (!owns(t, holder)) return not_yours(t, holder);
   const auto state = state_of(t, holder).value_or("none");
-  if (!next_state(slot_transitions(), state, "capacity.renew")) {
-    return wrong_state(slot_transitions(), "the slot of " + holder, state, "capacity.renew",
-                       "Ask for a slot with `capacity.request`.");
-  }
+  if (next_state(slot_transitions(), state, "capacity.renew") != "granted") return request(t, body);
   keep(t, holder);
   arm(t);
   return done();

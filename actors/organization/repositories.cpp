@@ -1,9 +1,9 @@
 #include "actors/body.h"
-#include "actors/text.h"
 #include "actors/organization/handlers.h"
 #include "actors/organization/naming.h"
 #include "actors/organization/organization.h"
 #include "actors/organization/repository_url.h"
+#include "actors/text.h"
 
 namespace troupe::actors::organization_actor {
 namespace {

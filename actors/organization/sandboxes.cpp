@@ -49,8 +49,9 @@ answer release_sandbox(turn& t, const json& body) {
   if (!holder) return done();
   if (*holder != t.from().actor)
     return conflict("not_the_holder", "sandbox " + sandbox + " is held by " + *holder);
-  t.run("UPDATE sandboxes SET state = 'destroying', updated_at = ? WHERE sandbox = ?", t.now_ms(), sandbox);
-  t.send(t.self().child("sandbox", sandbox), "sandbox.destroy", json::object());
+  t.run("UPDATE sandboxes SET state = 'destroying', released = 1, updated_at = ? WHERE sandbox = ?",
+        t.now_ms(), sandbox);
+  t.send(t.self().child("sandbox", sandbox), "sandbox.delete", json::object());
   return done();
 }
 
@@ -61,16 +62,18 @@ answer apply_sandbox_state(turn& t, const json& body) {
     return unprocessable("wrong_sender", t.from().actor + " cannot speak of sandbox " + sandbox);
   }
   const auto state = text_or(body, "state", "");
-  if (state == "destroyed") {
+  // Destroyed by somebody's hand it stays until its task gives it back: only then nobody asks for it again.
+  if (state == "destroyed" &&
+      t.one<bool>("SELECT released FROM sandboxes WHERE sandbox = ?", sandbox).value_or(false)) {
     t.run("DELETE FROM sandboxes WHERE sandbox = ?", sandbox);
     return done();
   }
   t.run(
-      "INSERT INTO sandboxes (sandbox, holder, state, tier, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, "
-      "?5, ?5)"
-      " ON CONFLICT (sandbox) DO UPDATE SET holder = ?2, state = ?3, tier = coalesce(?4, tier), updated_at = "
-      "?5",
-      sandbox, text_of(body, "holder"), state, text_of(body, "tier"), t.now_ms());
+      "UPDATE sandboxes SET holder = ?, state = iif(released, 'destroying', ?), tier = coalesce(?, tier), "
+      "updated_at = ?"
+      " WHERE sandbox = ?",
+      text_of(body, "holder"), state, text_of(body, "tier"), t.now_ms(), sandbox);
+  if (t.changes() == 0) return not_found("there is no sandbox " + sandbox + " in this organization");
   return done();
 }
 

@@ -1,7 +1,7 @@
 #include "actors/body.h"
-#include "actors/text.h"
 #include "actors/organization/handlers.h"
 #include "actors/organization/organization.h"
+#include "actors/text.h"
 
 namespace troupe::actors::organization_actor {
 namespace {

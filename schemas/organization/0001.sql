@@ -105,6 +105,7 @@ CREATE TABLE sandboxes (
   holder TEXT,
   state TEXT NOT NULL,
   tier TEXT,
+  released INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1)),
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;

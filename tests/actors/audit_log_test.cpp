@@ -47,6 +47,8 @@ TEST_CASE("what is significant is logged with who, what and where; what failed i
   REQUIRE(i.org("org.add_member", {{"user", "bob"}, {"role", "viewer"}}).ok());
   const auto member = i.h.await_entry(log, "entries", of_kind("member.added"));
   CHECK(member["payload"] == json{{"user", "bob"}, {"role", "viewer"}});
+  i.heard(task, "task.initialize");
+  i.h.await_entry(log, "entries", of_kind("task.created"));
   const auto created = list(i, {{"kind", "task.created"}})["entries"];
   REQUIRE(created.size() == 1);
   CHECK(created[0]["task"] == task);

@@ -151,6 +151,14 @@ TEST_CASE("a slot that is renewed in time is not asked for") {
   CHECK(s["slots"][0]["until"] == to_ms(i.now.now() + capacity_limits::slot_lifetime));
 }
 
+TEST_CASE("who renews a slot that it does not have stands in line again") {
+  one_slot i(2);
+  i.request(i.tasks[0]);
+  i.slot(i.tasks[0]);
+  i.say(i.tasks[1], "capacity", "capacity.renew", {{"holder", i.session(i.tasks[1])}});
+  CHECK(i.slot(i.tasks[1]) == waiting(1));
+}
+
 TEST_CASE("a task that answers keeps its slot though it forgot to renew") {
   one_slot i(1);
   i.request(i.tasks[0]);

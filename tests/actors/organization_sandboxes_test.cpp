@@ -33,7 +33,7 @@ TEST_CASE("a task gets a sandbox with its key as the holder") {
   CHECK(s["by_state"] == json{{"creating", 1}});
 }
 
-TEST_CASE("what a sandbox says of itself shows, until it is destroyed") {
+TEST_CASE("what a sandbox says of itself shows, until it is given back and destroyed") {
   with_task i;
   i.create("b1");
   i.heard_at(i.at("b1"), "sandbox.create");
@@ -52,6 +52,10 @@ TEST_CASE("what a sandbox says of itself shows, until it is destroyed") {
   CHECK(i.sandboxes([](const json& s) { return s["by_state"].contains("running"); })["recent"][0]["tier"] ==
         "namespaces");
   say("destroyed");
+  i.sandboxes([](const json& s) { return s["by_state"].contains("destroyed"); });
+  i.say(i.task, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
+  i.heard_at(i.at("b1"), "sandbox.delete");
+  say("destroyed");
   i.sandboxes([](const json& s) { return s["count"] == 0; });
 }
 
@@ -64,7 +68,7 @@ TEST_CASE("only its holder gives a sandbox back") {
   i.say(other, "org/acme", "org.create_sandbox", {{"sandbox", "b2"}, {"spec", json::object()}});
   CHECK(i.sandboxes([](const json& s) { return s["count"] == 2; })["by_state"] == json{{"creating", 2}});
   i.say(i.task, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
-  i.heard_at(i.at("b1"), "sandbox.destroy");
+  i.heard_at(i.at("b1"), "sandbox.delete");
   i.sandboxes([](const json& s) { return s["by_state"].contains("destroying"); });
 }
 

@@ -18,7 +18,7 @@ constexpr schema_file task_schemas[] = {ANYTHING("task.initialize"),
                                         ANYTHING("task.leave"),
                                         ANYTHING("task.refuse"),
                                         ANYTHING("task.apply_sandbox_state")};
-constexpr schema_file sandbox_schemas[] = {ANYTHING("sandbox.create"), ANYTHING("sandbox.destroy"),
+constexpr schema_file sandbox_schemas[] = {ANYTHING("sandbox.create"), ANYTHING("sandbox.delete"),
                                            ANYTHING("sandbox.say"), ANYTHING("sandbox.leave")};
 #undef ANYTHING
 
@@ -62,7 +62,7 @@ json heard(const view& v) {
 
 constexpr char initialize[] = "task.initialize", apply_slot[] = "task.apply_slot", remove[] = "task.delete",
                sandbox_state[] = "task.apply_sandbox_state", create[] = "sandbox.create",
-               destroy[] = "sandbox.destroy";
+               leave_for_good[] = "sandbox.delete";
 
 }  // namespace
 
@@ -71,7 +71,7 @@ const kind& puppet_task() {
   static const kind k{
       .name = "task",
       .schema = {tables, task_schemas},
-      .commands = {{"task.initialize", from::parent(), interactive, hear<initialize>, "", true},
+      .commands = {{"task.initialize", from::parent(), interactive, hear<initialize>, "task.created", true},
                    {"task.apply_slot", from::kind("capacity", 0), background, hear<apply_slot>},
                    {"task.delete", from::parent(), interactive, hear<remove>},
                    {"task.apply_sandbox_state", from::kind("sandbox"), background, hear<sandbox_state>},
@@ -88,7 +88,7 @@ const kind& puppet_sandbox() {
       .name = "sandbox",
       .schema = {tables, sandbox_schemas},
       .commands = {{"sandbox.create", from::parent(), interactive, hear<create>, "", true},
-                   {"sandbox.destroy", from::parent() | from::kind("task"), interactive, hear<destroy>},
+                   {"sandbox.delete", from::parent() | from::kind("task"), interactive, hear<leave_for_good>},
                    {"sandbox.say", from::host(), background, say},
                    {"sandbox.leave", from::host(), interactive, leave}},
       .snapshot = heard};
