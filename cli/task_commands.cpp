@@ -44,7 +44,7 @@ void make(context& c, const options& o) {
   put("mode", o.mode);
   put("owner", o.owner);
   if (o.existing) body["existing_branch"] = true;
-  if (!o.no_prompt) body["prompt"] = description;
+  if (o.no_prompt) body["prompt"] = "";
   const auto made = c.server().command(c.org_key(), "org.create_task", body);
   const auto key = fmt::format("{}/task/{}", c.org_key(), made.at("task").get<std::string>());
   if (!c.print_json(made)) {
@@ -193,13 +193,7 @@ void add_task(CLI::App& app, context& c) {
   sent->add_option("TEXT", o->text, "what; - reads standard input")->required();
   sent->add_option("--session", o->session, "to which session (default: the one used last)");
   named("commit", "commit what was changed on the task's branch",
-        "  troupe task commit fix-login -m 'Fix the login page'\n",
-        [&c, o] {
-          json body = json::object();
-          if (!o->message.empty()) body["message"] = o->message;
-          const auto done = c.server().command(c.task_key(o->name), "task.commit", body);
-          if (!c.print_json(done)) c.out.line("asked; troupe task show says how it went");
-        })
+        "  troupe task commit fix-login -m 'Fix the login page'\n", [&c, o] { commit(c, *o); })
       ->add_option("-m,--message", o->message, "the commit's message");
   named("rename", "change the title; the branch stays", "  troupe task rename fix-login 'Fix sign-in'\n",
         [&c, o] {

@@ -13,6 +13,17 @@ std::string text_of(const json& object, const char* name) {
   return at != object.end() && at->is_string() ? plain(at->get<std::string>()) : std::string();
 }
 
+/// What a step does, for people; unknown ones are named as they are.
+std::string step_words(const std::string& name) {
+  static const std::map<std::string_view, std::string_view> words{
+      {"slot", "wait for a free slot"},  {"mirror", "mirror the repository"},
+      {"sandbox", "create the sandbox"}, {"checkout", "clone and check out"},
+      {"restore", "restore saved work"}, {"setup", "run the setup command"},
+      {"session", "start the agent"},    {"prompt", "send the prompt"}};
+  const auto at = words.find(name);
+  return at == words.end() ? name : std::string(at->second);
+}
+
 }  // namespace
 
 std::string task_status(const terminal& to, const std::string& status) {
@@ -43,7 +54,7 @@ bool provisioning_view::show(const json& snapshot) {
     const auto state = text_of(step, "state");
     if (state == "running" || name.empty()) continue;
     auto& before = steps_[name];
-    const auto now = fmt::format("{} {}", state, step.value("began_at", std::int64_t{0}));
+    const auto now = fmt::format("{} {}", state, step.value("started_at", std::int64_t{0}));
     if (before == now) continue;
     before = now;
     printed = true;
@@ -51,9 +62,9 @@ bool provisioning_view::show(const json& snapshot) {
     const auto took = step.contains("ms") && step["ms"].is_number()
                           ? duration(std::chrono::milliseconds(step["ms"].get<std::int64_t>()))
                           : "";
-    out_.line(
-        fmt::format("  {} {} {}  {}", good ? out_.paint(style::green, "✔") : out_.paint(style::red, "✘"),
-                    padded(name, 24), padded(took, 8), out_.paint(style::dim, text_of(step, "detail"))));
+    out_.line(fmt::format(
+        "  {} {} {}  {}", good ? out_.paint(style::green, "✔") : out_.paint(style::red, "✘"),
+        padded(step_words(name), 26), padded(took, 8), out_.paint(style::dim, text_of(step, "detail"))));
   }
   const auto status = text_of(snapshot, "status");
   const auto error = text_of(snapshot, "error");

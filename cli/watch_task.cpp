@@ -66,14 +66,10 @@ json watch_task(context& c, const std::string& key, const watch_options& o) {
 }
 
 std::string diff_text(const json& result) {
-  const auto& diff = result.contains("diff") ? result["diff"] : result;
-  if (diff.is_string()) return diff.get<std::string>();
   std::string text;
-  if (!diff.is_object()) return text;
-  for (const auto& [path, one] : diff.items()) {
-    if (!one.is_string()) continue;
-    text += one.get<std::string>();
-    if (!text.ends_with('\n')) text += '\n';
+  for (const auto& one : result.value("files", json::array())) {
+    text += one.value("diff", "");
+    if (!text.empty() && !text.ends_with('\n')) text += '\n';
   }
   return text;
 }
