@@ -1,0 +1,313 @@
+#include "cli/instance.h"
+
+#include <arpa/inet.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+
+#include <fmt/format.h>
+
+#include "actors/access/access.h"
+#include "actors/access/directory_feed.h"
+#include "actors/access/secret.h"
+#include "actors/audit_log/audit_log.h"
+#include "actors/audit_log/auditor.h"
+#include "actors/capacity/capacity.h"
+#include "actors/organization/organization.h"
+#include "actors/roles.h"
+#include "actors/sandbox/sandbox.h"
+#include "actors/session/session.h"
+#include "actors/task/task.h"
+#include "cli/access_authenticator.h"
+#include "cli/disk_watch.h"
+#include "cli/failure.h"
+#include "cli/machine.h"
+#include "cli/materialize.h"
+#include "cli/place_of_server.h"
+#include "cli/sign_in.h"
+#include "cli/version.h"
+#include "cli/world.h"
+#include "net/gateway/gateway.h"
+#include "runtime/host.h"
+
+namespace troupe::cli {
+
+namespace fs = std::filesystem;
+namespace asio = wire::asio;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto start_limit = 30s;
+constexpr auto drain_limit = 5s;
+constexpr unsigned network_threads = 4;
+constexpr const char* first_user = "owner";
+
+bool loopback(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  if (::inet_pton(AF_INET6, address.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return address == "localhost";
+}
+
+/// A folder that nobody else may look into: it holds secrets, repositories and what agents said.
+void make_data_folder(const fs::path& data) {
+  std::error_code error;
+  if (fs::create_directories(data, error)) fs::permissions(data, fs::perms::owner_all, error);
+  if (error) {
+    throw failure(fmt::format("cannot make the data folder {}: {}", data.string(), error.message()),
+                  "name another with --data, or make it writable");
+  }
+}
+
+gateway::sealing_key key_of(const fs::path& data) {
+  if (const char* hex = std::getenv("TROUPE_SECRETS_KEY"); hex && *hex)
+    return gateway::sealing_key::from_hex(hex);
+  return gateway::sealing_key::from_file(data / "secrets.key");
+}
+
+std::string url_of(const std::string& address, std::uint16_t port) {
+  return fmt::format("http://{}:{}", address.find(':') == std::string::npos ? address : "[" + address + "]",
+                     port);
+}
+
+/// What a start found wrong, in words of this program.
+template <class F>
+auto told(const fs::path& data, F make) {
+  try {
+    return make();
+  } catch (const data_folder_in_use& why) {
+    throw failure(why.what(), "another server serves it: stop that one, or serve another folder with --data");
+  } catch (const storage::error& why) {
+    if (why.kind() == storage::failure::newer_schema) {
+      throw failure(
+          why.what(),
+          fmt::format("{} was written by a newer troupe: serve it with that one; nothing was changed",
+                      data.string()));
+    }
+    throw failure(why.what(), "see docs/operations.md, When something is broken");
+  } catch (const failure&) {
+    throw;
+  } catch (const std::exception& why) {
+    throw failure(fmt::format("cannot serve {}: {}", data.string(), why.what()));
+  }
+}
+
+/// The threads of the network and of drivers. The context outlives everything that was made on it.
+class io_threads {
+ public:
+  explicit io_threads(unsigned count) : work_(asio::make_work_guard(io_)) {
+    for (unsigned i = 0; i < count; ++i) {
+      ended_.push_back(std::async(std::launch::async, [this] { io_.run(); }));
+    }
+  }
+  ~io_threads() { drain(0s); }
+
+  /// Lets what was begun come to its end, at most so long.
+  void drain(std::chrono::seconds limit) {
+    work_.reset();
+    const auto until = std::chrono::steady_clock::now() + limit;
+    for (auto& one : ended_) {
+      if (one.valid() && one.wait_until(until) != std::future_status::ready) io_.stop();
+    }
+    for (auto& one : ended_) {
+      if (one.valid()) one.get();
+    }
+  }
+  asio::io_context& io() { return io_; }
+
+ private:
+  asio::io_context io_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::vector<std::future<void>> ended_;
+};
+
+}  // namespace
+
+class instance::impl {
+ public:
+  explicit impl(instance_options o) : options_(std::move(o)) {
+    if (options_.no_auth && !loopback(options_.host)) {
+      throw misused(
+          fmt::format("--no-auth on {}: everybody who reaches it could do everything", options_.host),
+          "leave out --no-auth, or listen on 127.0.0.1");
+    }
+    if (const auto limit = raise_descriptors(); limit < least_descriptors) {
+      throw failure(
+          fmt::format("only {} descriptors may be open, and a server needs {}", limit, least_descriptors),
+          check_descriptors().remedy);
+    }
+    make_data_folder(options_.data);
+    options_.data = fs::canonical(options_.data);
+
+    threads_ = std::make_unique<io_threads>(network_threads);
+    secrets_ = told(options_.data, [&] {
+      return gateway::open_secret_store(options_.data / "secrets", key_of(options_.data));
+    });
+    world_ = make_world(
+        threads_->io().get_executor(),
+        {.data = options_.data,
+         .repository_roots = options_.repository_roots,
+         .sandboxd = options_.sandboxd,
+         .scripted_agent = options_.scripted_agent,
+         .unsafe_no_isolation = options_.unsafe_no_isolation,
+         .secrets = [this](std::string_view org, std::string_view name) { return secrets_->read(org, name); },
+         .log = options_.log});
+    make_host();
+    make_people();
+    make_gateway();
+    disk_ = std::make_unique<disk_watch>(threads_->io().get_executor(), *host_, options_.data, options_.log);
+  }
+
+  ~impl() { stop(); }
+
+  void stop() {
+    if (stopped_.exchange(true)) return;
+    disk_.reset();
+    if (gateway_) {
+      auto closed = asio::co_spawn(threads_->io(), gateway_->stop(drain_limit), asio::use_future);
+      closed.wait_for(drain_limit * 2);
+    }
+    people_feed_.reset();
+    if (host_) host_->stop();
+    if (world_) world_->stop();
+    if (threads_) threads_->drain(drain_limit);
+  }
+
+  /// A command of the program itself, awaited. Throws failure with its problem.
+  json command(const char* to, const char* name, json body, std::string id, bool create = false) {
+    std::promise<reply> answered;
+    auto answer = answered.get_future();
+    host_->command_as_host(
+        key(to), name, std::move(body), std::move(id), [&](reply r) { answered.set_value(std::move(r)); },
+        create);
+    // The host answers every command, at the latest when it stops; the promise outlives that.
+    auto r = answer.get();
+    if (!r.ok()) throw failure(fmt::format("{} at {}: {}", name, to, r.error().detail));
+    return r.result();
+  }
+
+  std::string make_link() {
+    if (options_.no_auth) return {};
+    const auto word = actors::make_secret("link");
+    const auto hash = actors::hash_of_secret(word);
+    command("access", "access.create_link", {{"user", first_user}, {"hash", hash}}, "link " + hash);
+    return sign_in_url(url_, word);
+  }
+
+  instance_options options_;
+  std::string url_, token_;
+  bool fresh_ = false;
+
+  const std::string& tier() const { return world_->tier(); }
+
+ private:
+  void make_host() {
+    host_options h;
+    h.data = options_.data;
+    h.kinds = {&actors::access(),  &actors::capacity(), &actors::organization(), &actors::task(),
+               &actors::session(), &actors::sandbox(),  &actors::audit_log()};
+    h.effects = world_->effects();
+    h.feeds = world_->feeds();
+    h.audit = actors::make_auditor();
+    if (!options_.no_auth) h.authorize = actors::make_authorizer(known_);
+    h.sync = options_.durability == "normal" ? storage::durability::normal : storage::durability::full;
+    h.limits.awake = options_.awake;
+    scheduler_ = make_caf_scheduler({.threads = options_.threads});
+    h.threads = scheduler_.get();
+    h.log = options_.log;
+    host_ = told(options_.data, [&] { return std::make_unique<host>(std::move(h)); });
+    host_->start();
+    fresh_ = command("access", "access.initialize", {{"user", first_user}}, "initialize", true)
+                 .value("created", false);
+    json limits = json::object();
+    if (options_.max_running > 0) limits["max_running"] = options_.max_running;
+    command("capacity", "capacity.initialize", limits, "initialize " + limits.dump(), true);
+    if (options_.max_running > 0) {
+      command("capacity", "capacity.set_limits", limits,
+              fmt::format("max running {}", random_ids().next(system_clock().now())));
+    }
+  }
+
+  void make_people() {
+    people_feed_ = std::make_unique<actors::directory_feed>(*host_, known_);
+    if (!people_feed_->await_loaded(start_limit)) {
+      throw failure("the users could not be read",
+                    "look at DATA/access with `troupe inspect`, see docs/operations.md");
+    }
+    if (options_.no_auth) {
+      people_ = gateway::no_authentication(first_user);
+      return;
+    }
+    people_ = std::make_unique<access_authenticator>(*host_, known_);
+    const auto file = server_file::read(options_.data / server_file::name);
+    if (file && known_.by_token(file->token)) {
+      token_ = file->token;
+    } else {
+      token_ = actors::make_secret("trp");
+      const auto hash = actors::hash_of_secret(token_);
+      command("access", "access.create_token",
+              {{"user", first_user}, {"hash", hash}, {"label", "commands on this machine"}}, "token " + hash);
+    }
+  }
+
+  void make_gateway() {
+    gateway::gateway_options g;
+    g.version = version;
+    g.hosts = options_.hosts;
+    g.allow_origins = options_.allow_origins;
+    g.metrics_token = options_.metrics_token;
+    g.secure_cookies = options_.secure_cookies;
+    g.secrets = secrets_.get();
+    g.materialize = make_materializer(threads_->io().get_executor(), *host_);
+    g.audit_look = make_look_auditor(*host_);
+    g.log = options_.log;
+    gateway_ =
+        std::make_unique<gateway::gateway>(threads_->io().get_executor(), *host_, *people_, std::move(g));
+    auto bound = gateway_->listen(options_.host, options_.port);
+    if (!bound) {
+      throw failure(
+          bound.error().text,
+          "another server may run there (troupe doctor says): stop it, or take another with --port");
+    }
+    url_ = url_of(bound->host, bound->port);
+  }
+
+  // In this order, so that each is destroyed before what it stands on.
+  std::atomic<bool> stopped_ = false;
+  std::unique_ptr<io_threads> threads_;
+  std::unique_ptr<gateway::secret_store> secrets_;
+  std::unique_ptr<world> world_;
+  std::unique_ptr<scheduler> scheduler_;
+  actors::directory known_{system_clock()};
+  std::unique_ptr<host> host_;
+  std::unique_ptr<actors::directory_feed> people_feed_;
+  std::unique_ptr<gateway::authenticator> people_;
+  std::unique_ptr<gateway::gateway> gateway_;
+  std::unique_ptr<disk_watch> disk_;
+};
+
+instance::instance(instance_options o) : impl_(std::make_unique<impl>(std::move(o))) {}
+instance::~instance() = default;
+const std::string& instance::url() const {
+  return impl_->url_;
+}
+bool instance::fresh() const {
+  return impl_->fresh_;
+}
+const std::string& instance::token() const {
+  return impl_->token_;
+}
+const std::string& instance::tier() const {
+  return impl_->tier();
+}
+std::string instance::sign_in_link() {
+  return impl_->make_link();
+}
+void instance::stop() {
+  impl_->stop();
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,41 @@
+// Everything that performs effects: sandboxes, agents and git, with what they share.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/wire/asio.h"
+#include "runtime/effect.h"
+
+namespace troupe::cli {
+
+struct world_options {
+  std::filesystem::path data;
+  std::vector<std::filesystem::path> repository_roots;
+  std::string sandboxd;
+  std::string scripted_agent;
+  bool unsafe_no_isolation = false;
+  std::function<std::optional<std::string>(std::string_view org, std::string_view name)> secrets;
+  std::function<void(std::string_view area, std::string_view text)> log;
+};
+
+/// Owned by the program; outlives the host that its effects are registered with, and is destroyed before the
+/// network threads end.
+class world {
+ public:
+  virtual ~world() = default;
+  virtual std::vector<effect_kind> effects() = 0;
+  virtual std::vector<feed_kind> feeds() = 0;
+  /// Of the sandboxes made here.
+  virtual const std::string& tier() const = 0;
+};
+
+/// Throws failure when agents cannot be isolated here and that was not allowed, or a program is missing.
+std::unique_ptr<world> make_world(wire::executor, world_options);
+
+}  // namespace troupe::cli
