@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 
+#include "storage/database.h"
 #include "storage/testing/disk_image.h"
 
 namespace troupe::storage::testing {
@@ -231,8 +232,8 @@ void fault_vfs::state::folder_synced(const std::filesystem::path& entry) {
     if (std::filesystem::path(path).parent_path() == entry.parent_path()) image.folder_synced();
 }
 
-fault_vfs::fault_vfs() : state_(std::make_unique<state>()) {
-  sqlite3_initialize();
+fault_vfs::fault_vfs(reach r) : state_(std::make_unique<state>()) {
+  configure();
   auto& s = *state_;
   s.real = sqlite3_vfs_find(nullptr);
   s.name = "fault-" + std::to_string(++last_number);
@@ -244,7 +245,7 @@ fault_vfs::fault_vfs() : state_(std::make_unique<state>()) {
   s.vfs.szOsFile = static_cast<int>(sizeof(open_file)) + s.real->szOsFile;
   s.vfs.xOpen = on_open;
   s.vfs.xDelete = on_remove;
-  if (sqlite3_vfs_register(&s.vfs, 0) != SQLITE_OK)
+  if (sqlite3_vfs_register(&s.vfs, r == reach::everything) != SQLITE_OK)
     throw std::runtime_error("could not register the failing disk");
 }
 

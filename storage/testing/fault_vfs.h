@@ -44,9 +44,14 @@ struct plan {
   static constexpr std::uint64_t forever = ~std::uint64_t{0};
 };
 
+enum class reach {
+  by_name,     // connections that ask for it by name()
+  everything,  // every connection of the process that asks for no other
+};
+
 class fault_vfs {
  public:
-  fault_vfs();  // registers itself under a name of its own
+  explicit fault_vfs(reach = reach::by_name);  // registers itself under a name of its own
   ~fault_vfs();
   fault_vfs(const fault_vfs&) = delete;
   fault_vfs& operator=(const fault_vfs&) = delete;
