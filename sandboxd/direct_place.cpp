@@ -153,6 +153,7 @@ awaitable<outcome<spawned>> direct_place::spawn(process_spec spec) {
   for (auto& [name, value] : variables) what.environment.push_back(name + "=" + value);
   what.directory = folder->get();
   what.terminal = spec.terminal;
+  what.ends_with_parent = true;
   what.columns = spec.columns;
   what.rows = spec.rows;
   auto started = start_program(what);

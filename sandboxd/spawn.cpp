@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -84,6 +85,7 @@ struct child_side {
   int report_to;
   int directory;
   bool terminal;
+  bool ends_with_parent;
   const char* path;
   char** arguments;
   char** shell_arguments;
@@ -98,6 +100,7 @@ struct child_side {
     ::_exit(127);
   };
   if (::setsid() < 0) fail(step_session);
+  if (c.ends_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
 
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
@@ -167,6 +170,7 @@ outcome<child> start_program(const program& what) {
                   reports->write.get(),
                   what.directory,
                   what.terminal,
+                  what.ends_with_parent,
                   what.path.c_str(),
                   arguments.data(),
                   script_arguments.data(),

@@ -23,6 +23,7 @@ struct program {
   bool terminal = false;
   std::uint16_t columns = 80;
   std::uint16_t rows = 24;
+  bool ends_with_parent = false;  // killed when the thread that starts it ends (its descendants are not)
 };
 
 // The caller's ends, close-on-exec and non-blocking: the first three, or `terminal`.
