@@ -148,6 +148,8 @@ bool follower::run(const std::function<bool()>& done, std::chrono::steady_clock:
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - clock::now()).count();
     ::poll(ready, open_ ? 2 : 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
     if (open_ && ready[1].revents != 0) read_answer();
+    // A signal interrupts the wait, and `done` may look at what its handler noted.
+    if (done()) return true;
   }
   return false;
 }
