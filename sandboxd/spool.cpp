@@ -192,42 +192,35 @@ outcome<done> spool::acknowledge(std::uint64_t sequence) {
   if (sequence > last_)
     return os_error{EINVAL,
                     "acknowledge " + std::to_string(sequence) + ": the last one is " + std::to_string(last_)};
-  bool first_time = !has_consumer_;
-  if (!first_time && sequence <= acknowledged_) return done{};
-  auto before = acknowledged_;
-  has_consumer_ = true;
-  acknowledged_ = std::max(acknowledged_, sequence);
-  auto stored = store_acknowledgement();
-  if (!stored) {
-    has_consumer_ = !first_time;
-    acknowledged_ = before;
-    return stored;
-  }
-  if (first_time) {
-    count_unacknowledged();
-  } else {
-    header h;
+  if (has_consumer_ && sequence <= acknowledged_) return done{};
+  auto target = std::max(acknowledged_, sequence);
+  auto stored = store_acknowledgement(target);
+  if (!stored) return stored;
+  // Counted while the old mark still stands: a cursor skips what the ring no longer shows, and the new mark
+  // lets go.
+  bool counted = has_consumer_ && acknowledged_at_;
+  header h;
+  while (counted && acknowledged_at_->next_ <= target) {
     auto& at = *acknowledged_at_;
-    while (at.next_ <= acknowledged_) {
-      auto found = at.find();
-      if (!found || !found.value() || !read_exactly(at.file_.get(), &h, sizeof h, at.offset_)) {
-        count_unacknowledged();
-        break;
-      }
-      unacknowledged_bytes_ -= sizeof h + h.bytes;
-      at.offset_ += sizeof h + h.bytes;
-      ++at.next_;
-    }
+    auto found = at.find();
+    counted = found && found.value() && read_exactly(at.file_.get(), &h, sizeof h, at.offset_);
+    if (!counted) break;
+    unacknowledged_bytes_ -= sizeof h + h.bytes;
+    at.offset_ += sizeof h + h.bytes;
+    ++at.next_;
   }
+  has_consumer_ = true;
+  acknowledged_ = target;
+  if (!counted) count_unacknowledged();
   drop_old();
   wake();
   return done{};
 }
 
-outcome<done> spool::store_acknowledgement() {
+outcome<done> spool::store_acknowledgement(std::uint64_t sequence) {
   auto path = folder_ + "/ack";
   descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  acknowledgement a{has_consumer_, acknowledged_};
+  acknowledgement a{1, sequence};
   if (!fd || ::pwrite(fd.get(), &a, sizeof a, 0) != static_cast<ssize_t>(sizeof a))
     return os_error{errno, "write " + path};
   return done{};

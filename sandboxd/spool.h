@@ -100,7 +100,7 @@ class spool {
   spool(std::string folder, spool_options options) : folder_(std::move(folder)), options_(options) {}
   outcome<done> recover();
   outcome<done> start_segment();
-  outcome<done> store_acknowledgement();
+  outcome<done> store_acknowledgement(std::uint64_t sequence);
   std::string segment_path(std::uint64_t first) const;
   void drop_old();
   void count_unacknowledged();
