@@ -20,6 +20,13 @@ void insert(turn& t, const std::string& user, const std::string& display_name, b
   directory_changed(t);
 }
 
+// Names under which the program itself stands in history and audit.
+std::optional<problem> reserved(const std::string& user) {
+  if (user != "host" && user != "local") return std::nullopt;
+  return unprocessable("reserved_name",
+                       "no user can be called " + user + ": the server acts under that name");
+}
+
 // An instance that nobody administers could not be repaired from inside.
 bool last_admin(const view& v, const std::string& user) {
   return v.one<bool>("SELECT admin FROM users WHERE user = ? AND state = 'active'", user).value_or(false) &&
@@ -69,12 +76,14 @@ answer initialize(turn& t, const json& body) {
           t.one<std::string>("SELECT user FROM users WHERE admin = 1 ORDER BY created_at, user LIMIT 1")) {
     return json{{"created", false}, {"user", *first}};
   }
+  if (auto why = reserved(user)) return *why;
   insert(t, user, text_or(body, "display_name", user), true);
   return json{{"created", true}, {"user", user}};
 }
 
 answer create_user(turn& t, const json& body) {
   const auto user = text_or(body, "user", "");
+  if (auto why = reserved(user)) return *why;
   if (state_of(t, user)) return conflict("exists", "a user " + user + " exists already");
   if (t.one<std::int64_t>("SELECT count(*) FROM users").value_or(0) >= access_limits::users) {
     return too_many("too_many_users", "this instance has " + std::to_string(access_limits::users) +

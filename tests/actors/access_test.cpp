@@ -65,6 +65,12 @@ TEST_CASE("the first start makes one administrator, a second start none") {
   CHECK(i.h.snapshot("access")["users"][0]["admin"] == true);
 }
 
+TEST_CASE("nobody takes a name under which the program acts") {
+  instance i;
+  CHECK(code(i.as("owner", "access.create_user", {{"user", "host"}})) == "reserved_name");
+  CHECK(code(i.as("owner", "access.create_user", {{"user", "$host"}})) == "invalid_body");
+}
+
 TEST_CASE("a sign-in link works once") {
   instance i;
   const auto word = hash_of_secret("word"), cookie = hash_of_secret("cookie");
@@ -192,10 +198,10 @@ TEST_CASE("credentials that are over are removed by themselves") {
               .ok());
   i.sign_in("owner", "cookie");
   i.now.advance(61s);
-  const auto s = i.h.await("access", [](const json& s) { return s["users"][0]["tokens"] == 0; });
+  const auto s = i.h.await("access", [](const json& shown) { return shown["users"][0]["tokens"] == 0; });
   CHECK(s["users"][0]["sessions"] == 1);
   i.now.advance(access_limits::session_lifetime);
-  i.h.await("access", [](const json& s) { return s["users"][0]["sessions"] == 0; });
+  i.h.await("access", [](const json& shown) { return shown["users"][0]["sessions"] == 0; });
 }
 
 TEST_CASE("an organization is made with its owner, once") {
@@ -204,7 +210,7 @@ TEST_CASE("an organization is made with its owner, once") {
       i.as("owner", "access.create_organization", {{"organization", "acme"}, {"display_name", "Acme"}});
   REQUIRE(made.ok());
   CHECK(made.result()["key"] == "org/acme");
-  const auto s = i.h.await("org/acme", [](const json& s) { return s.contains("display_name"); });
+  const auto s = i.h.await("org/acme", [](const json& shown) { return shown.contains("display_name"); });
   CHECK(s["display_name"] == "Acme");
   CHECK(s["members"][0]["user"] == "owner");
   CHECK(s["members"][0]["role"] == "owner");
@@ -215,14 +221,14 @@ TEST_CASE("memberships are pushed up, and a removed member's user can be removed
   instance i;
   REQUIRE(i.as("owner", "access.create_user", {{"user", "ada"}}).ok());
   REQUIRE(i.as("owner", "access.create_organization", {{"organization", "acme"}}).ok());
-  i.h.await("org/acme", [](const json& s) { return s.contains("display_name"); });
-  const auto role = [](const json& s) { return s["users"][0]["organizations"].value("acme", ""); };
+  i.h.await("org/acme", [](const json& shown) { return shown.contains("display_name"); });
+  const auto role = [](const json& shown) { return shown["users"][0]["organizations"].value("acme", ""); };
   REQUIRE(i.h.call("org/acme", "org.add_member", {{"user", "ada"}, {"role", "member"}}, "owner").ok());
-  i.h.await("access", [&](const json& s) { return role(s) == "member"; });
+  i.h.await("access", [&](const json& shown) { return role(shown) == "member"; });
   REQUIRE(i.as("owner", "access.disable_user", {{"user", "ada"}}).ok());
   CHECK(code(i.as("owner", "access.remove_user", {{"user", "ada"}})) == "has_memberships");
   REQUIRE(i.h.call("org/acme", "org.remove_member", {{"user", "ada"}}, "owner").ok());
-  i.h.await("access", [&](const json& s) { return role(s).empty(); });
+  i.h.await("access", [&](const json& shown) { return role(shown).empty(); });
   CHECK(i.as("owner", "access.remove_user", {{"user", "ada"}}).ok());
 }
 

@@ -101,14 +101,14 @@ TEST_CASE("an organization runs no more than its share, others pass it in the li
   one_slot i;
   REQUIRE(i.h.call("capacity", "capacity.set_limits", {{"max_running", 4}}).ok());
   REQUIRE(i.org("org.update_settings", {{"max_running", 1}}).ok());
-  i.capacity_when([](const json& s) { return s["organizations"][0]["share"] == 1; });
+  i.capacity_when([](const json& shown) { return shown["organizations"][0]["share"] == 1; });
   i.request(i.tasks[0]);
   CHECK(i.slot(i.tasks[0]) == granted);
   i.request(i.tasks[1]);
   CHECK(i.slot(i.tasks[1]) == waiting(1));
 
   REQUIRE(i.h.call("access", "access.create_organization", {{"organization", "zeta"}}).ok());
-  i.h.await("org/zeta", [](const json& s) { return s.contains("display_name"); });
+  i.h.await("org/zeta", [](const json& shown) { return shown.contains("display_name"); });
   REQUIRE(i.h.call("org/zeta", "org.add_repository", {{"repository", "widgets"}, {"url", "/srv/git/widgets"}})
               .ok());
   i.h.effect("git.probe")->succeed({{"default_branch", "main"}, {"empty", false}});
@@ -146,7 +146,7 @@ TEST_CASE("a slot that is renewed in time is not asked for") {
   const auto until = i.h.snapshot("capacity")["slots"][0]["until"];
   i.now.advance(capacity_limits::slot_lifetime - 1min);
   i.say(i.tasks[0], "capacity", "capacity.renew", {{"holder", i.session(i.tasks[0])}});
-  const auto s = i.capacity_when([&](const json& s) { return s["slots"][0]["until"] != until; });
+  const auto s = i.capacity_when([&](const json& shown) { return shown["slots"][0]["until"] != until; });
   CHECK(s["slots"][0]["state"] == "granted");
   CHECK(s["slots"][0]["until"] == to_ms(i.now.now() + capacity_limits::slot_lifetime));
 }
@@ -165,8 +165,8 @@ TEST_CASE("a task that answers keeps its slot though it forgot to renew") {
   i.slot(i.tasks[0]);
   i.now.advance(capacity_limits::slot_lifetime + 1s);
   CHECK(i.slot(i.tasks[0], 2) == granted);
-  const auto s = i.capacity_when([&](const json& s) {
-    return s["slots"][0]["until"] == to_ms(i.now.now() + capacity_limits::slot_lifetime);
+  const auto s = i.capacity_when([&](const json& shown) {
+    return shown["slots"][0]["until"] == to_ms(i.now.now() + capacity_limits::slot_lifetime);
   });
   CHECK(s["slots"][0]["state"] == "granted");
 }
@@ -221,12 +221,13 @@ TEST_CASE("organizations hear when the disk runs low and when it is well again, 
   acme i;
   const json low{{"free_bytes", 1'000'000'000}, {"total_bytes", 100'000'000'000}};
   CHECK(i.h.as_host("capacity", "capacity.report_disk", low).result()["low"] == true);
-  const auto s = i.await([](const json& s) { return !s["warnings"].empty(); });
+  const auto s = i.await([](const json& shown) { return !shown["warnings"].empty(); });
   CHECK(s["warnings"][0]["code"] == "disk_low");
   REQUIRE(i.h.call("access", "access.create_organization", {{"organization", "zeta"}}).ok());
-  i.h.await("org/zeta", [](const json& s) { return s.contains("warnings") && !s["warnings"].empty(); });
+  i.h.await("org/zeta",
+            [](const json& shown) { return shown.contains("warnings") && !shown["warnings"].empty(); });
   REQUIRE(i.h.as_host("capacity", "capacity.report_disk",
                       {{"free_bytes", 50'000'000'000}, {"total_bytes", 100'000'000'000}})
               .ok());
-  i.await([](const json& s) { return s["warnings"].empty(); });
+  i.await([](const json& shown) { return shown["warnings"].empty(); });
 }

@@ -15,6 +15,13 @@
 
 namespace troupe::testing {
 
+inline std::string code(const reply& r) {
+  return r.ok() ? "" : r.error().code;
+}
+inline std::string words(const reply& r) {
+  return r.ok() ? "" : r.error().detail;
+}
+
 struct acme {
   moved_clock now;
   actor_host h{{.kinds = {&actors::access(), &actors::capacity(), &actors::organization(),
@@ -27,8 +34,8 @@ struct acme {
     REQUIRE(h.as_host("access", "access.initialize", {{"user", "ada"}}, true).ok());
     REQUIRE(h.as_host("capacity", "capacity.initialize", json::object(), true).ok());
     REQUIRE(h.call("access", "access.create_organization", {{"organization", "acme"}}).ok());
-    await([](const json& s) { return s.contains("display_name"); });
-    h.await("capacity", [](const json& s) { return s["organizations"].size() == 1; });
+    await([](const json& shown) { return shown.contains("display_name"); });
+    h.await("capacity", [](const json& shown) { return shown["organizations"].size() == 1; });
   }
 
   reply org(std::string_view name, json body, std::string principal = "ada") {
@@ -40,8 +47,8 @@ struct acme {
   void add_repository(const std::string& name) {
     REQUIRE(org("org.add_repository", {{"repository", name}, {"url", "/srv/git/" + name}}).ok());
     h.effect("git.probe")->succeed({{"default_branch", "main"}, {"empty", false}});
-    await([&](const json& s) {
-      for (const auto& r : s["repositories"]) {
+    await([&](const json& shown) {
+      for (const auto& r : shown["repositories"]) {
         if (r["repository"] == name) return r["state"] == "ready";
       }
       return false;
@@ -53,7 +60,7 @@ struct acme {
     json body{{"repository", "widgets"}, {"description", "Fix the login"}};
     body.update(more);
     const auto made = org("org.create_task", body);
-    REQUIRE_MESSAGE(made.ok(), made.ok() ? "" : made.error().detail);
+    REQUIRE_MESSAGE(made.ok(), words(made));
     const std::string task = made.result()["task"];
     heard(task, "task.initialize");
     return task;
@@ -64,9 +71,9 @@ struct acme {
   /// Waits until a puppet has heard `count` messages of a name; answers the body of the last one.
   json heard_at(const std::string& actor, std::string_view name, std::size_t count = 1) {
     json last;
-    h.await(actor, [&](const json& s) {
+    h.await(actor, [&](const json& shown) {
       std::size_t n = 0;
-      for (const auto& m : s["heard"]) {
+      for (const auto& m : shown["heard"]) {
         if (m["name"] != name) continue;
         last = m["body"];
         ++n;
@@ -85,9 +92,5 @@ struct acme {
         h.as_host(key_of(task), "task.say", {{"to", to}, {"name", name}, {"body", std::move(body)}}).ok());
   }
 };
-
-inline std::string code(const reply& r) {
-  return r.ok() ? "" : r.error().code;
-}
 
 }  // namespace troupe::testing

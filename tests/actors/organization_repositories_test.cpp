@@ -7,8 +7,9 @@ using namespace troupe::testing;
 namespace {
 
 std::function<bool(const json&)> in_state(std::string state) {
-  return
-      [state](const json& s) { return !s["repositories"].empty() && s["repositories"][0]["state"] == state; };
+  return [state](const json& shown) {
+    return !shown["repositories"].empty() && shown["repositories"][0]["state"] == state;
+  };
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ struct with_task : acme {
   }
   static std::string at(const std::string& sandbox) { return "org/acme/sandbox/" + sandbox; }
   json sandboxes(const std::function<bool(const json&)>& fits) {
-    return await([&](const json& s) { return fits(s["sandboxes"]); })["sandboxes"];
+    return await([&](const json& shown) { return fits(shown["sandboxes"]); })["sandboxes"];
   }
 };
 
@@ -29,7 +29,7 @@ TEST_CASE("a task gets a sandbox with its key as the holder") {
   i.create("b1");
   CHECK(i.heard_at(i.at("b1"), "sandbox.create") ==
         json{{"provider", "local"}, {"holder", i.key_of(i.task)}});
-  const auto s = i.sandboxes([](const json& s) { return s["count"] == 1; });
+  const auto s = i.sandboxes([](const json& shown) { return shown["count"] == 1; });
   CHECK(s["by_state"] == json{{"creating", 1}});
 }
 
@@ -49,14 +49,15 @@ TEST_CASE("what a sandbox says of itself shows, until it is given back and destr
                 .ok());
   };
   say("running");
-  CHECK(i.sandboxes([](const json& s) { return s["by_state"].contains("running"); })["recent"][0]["tier"] ==
-        "namespaces");
+  CHECK(i.sandboxes([](const json& shown) {
+    return shown["by_state"].contains("running");
+  })["recent"][0]["tier"] == "namespaces");
   say("destroyed");
-  i.sandboxes([](const json& s) { return s["by_state"].contains("destroyed"); });
+  i.sandboxes([](const json& shown) { return shown["by_state"].contains("destroyed"); });
   i.say(i.task, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
   i.heard_at(i.at("b1"), "sandbox.delete");
   say("destroyed");
-  i.sandboxes([](const json& s) { return s["count"] == 0; });
+  i.sandboxes([](const json& shown) { return shown["count"] == 0; });
 }
 
 TEST_CASE("only its holder gives a sandbox back") {
@@ -66,10 +67,11 @@ TEST_CASE("only its holder gives a sandbox back") {
   const auto other = i.make_task();
   i.say(other, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
   i.say(other, "org/acme", "org.create_sandbox", {{"sandbox", "b2"}, {"spec", json::object()}});
-  CHECK(i.sandboxes([](const json& s) { return s["count"] == 2; })["by_state"] == json{{"creating", 2}});
+  CHECK(i.sandboxes([](const json& shown) { return shown["count"] == 2; })["by_state"] ==
+        json{{"creating", 2}});
   i.say(i.task, "org/acme", "org.release_sandbox", {{"sandbox", "b1"}});
   i.heard_at(i.at("b1"), "sandbox.delete");
-  i.sandboxes([](const json& s) { return s["by_state"].contains("destroying"); });
+  i.sandboxes([](const json& shown) { return shown["by_state"].contains("destroying"); });
 }
 
 TEST_CASE("no sandbox is made while the disk is low") {
@@ -77,14 +79,14 @@ TEST_CASE("no sandbox is made while the disk is low") {
   REQUIRE(
       i.h.as_host("capacity", "capacity.report_disk", {{"free_bytes", 1}, {"total_bytes", 100'000'000'000}})
           .ok());
-  i.await([](const json& s) { return !s["warnings"].empty(); });
+  i.await([](const json& shown) { return !shown["warnings"].empty(); });
   i.create("b1");
   REQUIRE(i.h.as_host("capacity", "capacity.report_disk",
                       {{"free_bytes", 90'000'000'000}, {"total_bytes", 100'000'000'000}})
               .ok());
-  i.await([](const json& s) { return s["warnings"].empty(); });
+  i.await([](const json& shown) { return shown["warnings"].empty(); });
   i.create("b2");
-  const auto s = i.sandboxes([](const json& s) { return s["count"] > 0; });
+  const auto s = i.sandboxes([](const json& shown) { return shown["count"] > 0; });
   CHECK(s["count"] == 1);
   CHECK(s["recent"][0]["sandbox"] == "b2");
 }

@@ -14,7 +14,7 @@ struct with_repository : acme {
   json only_task() { return h.snapshot("org/acme")["tasks"][0]; }
   json list(json body = json::object()) {
     const auto r = h.ask("org/acme", "org.list_tasks", std::move(body));
-    REQUIRE_MESSAGE(r.ok(), r.ok() ? "" : r.error().detail);
+    REQUIRE_MESSAGE(r.ok(), words(r));
     return r.result();
   }
   // Imports tasks with these titles, in this order, a second apart.
@@ -24,7 +24,7 @@ struct with_repository : acme {
       now.advance(std::chrono::seconds(1));
       const auto r =
           org("org.import_tasks", {{"tasks", {{{"repository", "widgets"}, {"description", title}}}}});
-      REQUIRE_MESSAGE(r.ok(), r.ok() ? "" : r.error().detail);
+      REQUIRE_MESSAGE(r.ok(), words(r));
       ids.push_back(r.result()["tasks"][0]["task"]);
     }
     return ids;
@@ -204,7 +204,7 @@ TEST_CASE("what a task says of itself shows in the organization, with counts by 
             {"owner", "ada"},
             {"error", nullptr}});
   i.say(task, "org/acme", "org.apply_task_summary", s);
-  const auto seen = i.await([](const json& s) { return s["counts"] == json{{"running", 1}}; })["tasks"][0];
+  const auto seen = i.await([](const json& shown) { return shown["counts"] == json{{"running", 1}}; })["tasks"][0];
   for (const auto* same :
        {"title", "status", "step", "sandbox_state", "sessions", "diff", "owner", "updated_at"})
     CHECK_MESSAGE(seen[same] == s[same], same);
@@ -217,7 +217,7 @@ TEST_CASE("a task cannot speak for another") {
   i.say(one, "org/acme", "org.apply_task_summary", summary(other, "error", 1));
   i.say(one, "org/acme", "org.apply_task_removed", {{"task", other}});
   i.say(one, "org/acme", "org.apply_task_summary", summary(one, "idle", 1));
-  const auto s = i.await([](const json& s) { return s["counts"].contains("idle"); });
+  const auto s = i.await([](const json& shown) { return shown["counts"].contains("idle"); });
   CHECK(s["counts"] == json{{"idle", 1}, {"queued", 1}});
 }
 
@@ -228,7 +228,7 @@ TEST_CASE("a long error is cut between characters") {
   for (std::string text; text.size() < 3000;) s["error"] = text += "ß";
   i.say(task, "org/acme", "org.apply_task_summary", s);
   const std::string seen =
-      i.await([](const json& s) { return s["counts"].contains("error"); })["tasks"][0]["error"];
+      i.await([](const json& shown) { return shown["counts"].contains("error"); })["tasks"][0]["error"];
   CHECK(seen.size() <= organization_limits::summary_error);
   CHECK(seen.ends_with("ß…"));
 }
@@ -241,7 +241,7 @@ TEST_CASE("deleting tells the task, and it is gone when the task says so") {
   CHECK(i.only_task()["deleting"] == true);
   CHECK(code(i.org("org.delete_task", {{"task", task}})) == "wrong_state");
   i.say(task, "org/acme", "org.apply_task_removed", {{"task", task}});
-  const auto s = i.await([](const json& s) { return s["tasks"].empty(); });
+  const auto s = i.await([](const json& shown) { return shown["tasks"].empty(); });
   CHECK(s["counts"].empty());
   CHECK(i.org("org.delete_task", {{"task", task}}).error().status == 404);
 }
@@ -253,7 +253,7 @@ TEST_CASE("a task that refuses to be deleted stays, and its summary says why") {
                       {{"code", "not_pushed"}, {"detail", "3 commits are not pushed"}})
               .ok());
   REQUIRE(i.org("org.delete_task", {{"task", task}}).ok());
-  const auto t = i.await([](const json& s) { return !s["tasks"][0]["error"].is_null(); })["tasks"][0];
+  const auto t = i.await([](const json& shown) { return !shown["tasks"][0]["error"].is_null(); })["tasks"][0];
   CHECK(t["deleting"] == false);
   CHECK(t["error"] == "not deleted: 3 commits are not pushed");
 }
@@ -265,7 +265,7 @@ TEST_CASE("a task without an actor is deleted at once, one whose actor is gone w
   const auto task = i.make_task();
   REQUIRE(i.h.as_host(i.key_of(task), "task.leave").ok());
   REQUIRE(i.org("org.delete_task", {{"task", task}}).ok());
-  i.await([](const json& s) { return s["tasks"].empty(); });
+  i.await([](const json& shown) { return shown["tasks"].empty(); });
 }
 
 TEST_CASE("tasks are listed the latest first, in pages without gap or repeat") {
@@ -294,7 +294,7 @@ TEST_CASE("tasks are sorted by update, creation or title, either way") {
   auto s = summary(ids[0], "idle", to_ms(i.now.now()) + 10'000);
   s["title"] = "banana";
   i.say(ids[0], "org/acme", "org.apply_task_summary", s);
-  i.await([&](const json& s) { return s["tasks"][0]["task"] == ids[0]; });
+  i.await([&](const json& shown) { return shown["tasks"][0]["task"] == ids[0]; });
   CHECK(titles(i.list()) == strings{"banana", "cherry", "Apple"});
   CHECK(titles(i.list({{"order", "ascending"}})) == strings{"Apple", "cherry", "banana"});
   CHECK(titles(i.list({{"sort", "created"}})) == strings{"cherry", "Apple", "banana"});

@@ -102,7 +102,8 @@ std::set<std::string> members_of(const kind& k, std::string_view name) {
   std::set<std::string> required;
   for (const auto& r : schema.value("required", nlohmann::json::array()))
     required.insert(r.get<std::string>());
-  for (const auto& [member, about] : schema.value("properties", nlohmann::json::object()).items()) {
+  const auto properties = schema.value("properties", nlohmann::json::object());
+  for (const auto& [member, about] : properties.items()) {
     out.insert(required.contains(member) ? member : member + "?");
   }
   return out;
