@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <future>
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
 
 #include "actors/access/access.h"

@@ -93,7 +93,7 @@ void show(context& c, const std::string& key) {
       fmt::format("{}  {}", c.out.paint(style::bold, text("title")), task_status(c.out, text("status"))));
   c.out.line(c.out.paint(style::dim, "  " + key));
   c.out.line(fmt::format("  branch {}, owner {}, sandbox {}", c.out.paint(style::cyan, text("branch")),
-                         text("owner"), text("sandbox_state")));
+                         text("owner"), plain(s.value("sandbox", json::object()).value("state", "-"))));
   if (!text("error").empty())
     c.out.write(
         wrapped(c.out.paint(style::red, text("error")), static_cast<std::size_t>(c.out.width()), "  ", "  "));
@@ -121,6 +121,26 @@ void diff(context& c, const options& o) {
   const auto text = diff_text(found);
   if (text.empty()) return c.out.line("no change");
   c.out.write(coloured_diff(c.out, text));
+}
+
+void commit(context& c, const options& o) {
+  const auto key = c.task_key(o.name);
+  const auto asked = c.server().command(key, "task.commit", {{"message", o.message}});
+  const auto done = await_operation(c, key, asked.at("operation"));
+  if (c.print_json(done)) return;
+  const auto result = done.value("result", json::object());
+  const auto commit = result.is_object() ? result.value("commit", json()) : json();
+  c.out.line(commit.is_string() ? fmt::format("committed {}", plain(commit.get<std::string>()))
+                                : "there was nothing to commit");
+}
+
+void refresh(context& c, const options& o) {
+  const auto key = c.task_key(o.name);
+  const auto asked = c.server().command(key, "task.refresh_diff", json::object());
+  const auto done = await_operation(c, key, asked.at("operation"));
+  if (c.print_json(done)) return;
+  const auto words = diff_numbers(c.out, c.server().snapshot(key).value("diff", json::object()));
+  c.out.line(words.empty() ? "no change" : words);
 }
 
 }  // namespace
@@ -194,7 +214,8 @@ void add_task(CLI::App& app, context& c) {
   sent->add_option("--session", o->session, "to which session (default: the one used last)");
   named("commit", "commit what was changed on the task's branch",
         "  troupe task commit fix-login -m 'Fix the login page'\n", [&c, o] { commit(c, *o); })
-      ->add_option("-m,--message", o->message, "the commit's message");
+      ->add_option("-m,--message", o->message, "the commit's message")
+      ->required();
   named("rename", "change the title; the branch stays", "  troupe task rename fix-login 'Fix sign-in'\n",
         [&c, o] {
           const auto done = c.server().command(c.task_key(o->name), "task.rename", {{"title", o->title}});
@@ -219,7 +240,8 @@ void add_task(CLI::App& app, context& c) {
     });
     if (may_discard) sub->add_flag("--discard", o->discard, "although work is not pushed");
   };
-  simple("refresh-diff", "look again at what was changed", "task.refresh_diff", "asked", false);
+  named("refresh-diff", "look again at what was changed", "  troupe task refresh-diff fix-login\n",
+        [&c, o] { refresh(c, *o); });
   simple("retry", "try again after an error", "task.retry", "trying again", false);
   simple("archive", "release the sandbox, keep the branch and the work", "task.archive", "archiving", false);
   simple("unarchive", "take an archived one up again", "task.unarchive", "coming back", false);

@@ -8,6 +8,8 @@ namespace troupe::cli {
 
 namespace {
 
+constexpr std::chrono::seconds operation_limit{600};
+
 /// Nothing of the task moves any more, and something had moved.
 bool at_rest(const json& task) {
   const auto status = task.value("status", "");
@@ -63,6 +65,24 @@ json watch_task(context& c, const std::string& key, const watch_options& o) {
         fmt::format("troupe task show {0} says more, troupe task retry {0} tries again", last_id(key)));
   }
   return last;
+}
+
+json await_operation(context& c, const std::string& key, const std::string& operation) {
+  auto connection = c.connect();
+  connection.subscribe(key);
+  const auto until = std::chrono::steady_clock::now() + operation_limit;
+  while (const auto frame = connection.next(until)) {
+    if (frame->value("op", "") == "gone") throw failure(fmt::format("{} is gone", key));
+    if (frame->value("op", "") != "snapshot") continue;
+    for (const auto& one : frame->at("data").value("operations", json::array())) {
+      if (one.value("operation", "") != operation || one.value("state", "") == "running") continue;
+      if (one.value("state", "") == "done") return one;
+      throw failure(plain(one.value("error", "it failed without words"), true),
+                    fmt::format("troupe task show {} says more", last_id(key)));
+    }
+  }
+  throw failure(fmt::format("it is still going on after {} s", operation_limit.count()),
+                fmt::format("troupe task show {} says how it went", last_id(key)));
 }
 
 std::string diff_text(const json& result) {

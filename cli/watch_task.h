@@ -18,6 +18,9 @@ struct watch_options {
 /// The task's last snapshot. Throws failure when the task ends in an error, or `limit` passes.
 json watch_task(context&, const std::string& key, const watch_options&);
 
+/// Waits until an operation of a task (refresh_diff, commit) is over: its row. Throws failure with its error.
+json await_operation(context&, const std::string& key, const std::string& operation);
+
 /// The unified text of everything that task.diff answered, in the order of its files.
 std::string diff_text(const json& result);
 

@@ -1,9 +1,14 @@
 #include "cli/world.h"
 
+#include <fmt/format.h>
+
+#include "cli/failure.h"
 #include "cli/programs.h"
 #include "drivers/acp/driver.h"
 #include "drivers/daemon/daemon_client.h"
 #include "drivers/git/driver.h"
+#include "drivers/sandbox/driver.h"
+#include "drivers/sandbox/local_provider.h"
 #include "net/wire/client.h"
 
 namespace troupe::cli {
@@ -21,10 +26,29 @@ class real_world final : public world {
       : ex_(std::move(ex)),
         options_(std::move(o)),
         http_(ex_),
-        daemons_(http_, [](const std::string&) { return std::nullopt; }) {}
+        daemons_(http_,
+                 [this](const std::string& handle) { return local_ ? local_->find(handle) : std::nullopt; }) {
+    drivers::local_options local;
+    local.data = options_.data;
+    local.sandboxd = find_sandboxd(options_.sandboxd).string();
+    local.programs = {{find_scripted_agent(options_.scripted_agent).string(), "scripted-agent"}};
+    local.tools = options_.data / "tools";
+    local.unsafe_no_isolation = options_.unsafe_no_isolation;
+    local.log = options_.log;
+    auto made = drivers::local_provider::make(ex_, http_, std::move(local));
+    if (!made)
+      throw failure(fmt::format("no sandbox can be made here: {}", made.error().why.detail),
+                    "troupe doctor says what is missing");
+    local_ = std::move(*made);
+    if (local_->tier() == "none" && !options_.unsafe_no_isolation && options_.log) {
+      options_.log("sandboxes",
+                   "nothing here can isolate agents, so no sandbox will be made: troupe doctor says why");
+    }
+  }
 
   std::vector<effect_kind> effects() override {
     std::vector<effect_kind> all;
+    append(all, drivers::sandbox_effects(ex_, local_, daemons_, options_.secrets));
     append(all, drivers::git::effects({.ex = ex_,
                                        .daemons = daemons_,
                                        .threads = blocking_,
@@ -35,17 +59,21 @@ class real_world final : public world {
     return all;
   }
 
-  std::vector<feed_kind> feeds() override { return drivers::acp::feeds(ex_, daemons_); }
+  std::vector<feed_kind> feeds() override {
+    auto all = drivers::acp::feeds(ex_, daemons_);
+    append(all, drivers::sandbox_feeds(ex_, local_, daemons_));
+    return all;
+  }
 
-  const std::string& tier() const override { return tier_; }
+  const std::string& tier() const override { return local_->tier(); }
   void stop() override { http_.close(); }
 
  private:
   wire::executor ex_;
   world_options options_;
-  std::string tier_;
   wire::client http_;
   drivers::daemon_client daemons_;
+  std::shared_ptr<drivers::local_provider> local_;
   drivers::git::pool blocking_;
 };
 

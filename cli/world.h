@@ -24,11 +24,12 @@ struct world_options {
   std::function<void(std::string_view area, std::string_view text)> log;
 };
 
-/// Owned by the program; outlives the host that its effects are registered with, and is destroyed before the
-/// network threads end.
+/// Owned by the program; outlives the host that its effects are registered with.
 class world {
  public:
   virtual ~world() = default;
+  /// Ends what is in progress; its coroutines come to their end soon after. Sandboxes and agents live on.
+  virtual void stop() = 0;
   virtual std::vector<effect_kind> effects() = 0;
   virtual std::vector<feed_kind> feeds() = 0;
   /// Of the sandboxes made here.
