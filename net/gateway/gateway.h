@@ -49,7 +49,7 @@ using sandbox_door = std::function<wire::asio::awaitable<void>(
 
 struct gateway_options {
   std::string version = "0.0.0";
-  /// Host names that the server answers to, beside addresses, localhost and the name it listens on.
+  /// Host names that the server answers to, beside addresses and localhost.
   std::vector<std::string> hosts = {};
   /// Origins of other sites whose pages may use the API: "https://example.org".
   std::vector<std::string> allow_origins = {};

@@ -1,5 +1,7 @@
 #include "net/wire/signal.h"
 
+#include <atomic>
+
 #include <boost/asio/redirect_error.hpp>
 
 namespace troupe::wire {
@@ -9,6 +11,7 @@ struct signal::state {
 
   executor strand;
   asio::steady_timer timer;
+  std::atomic<bool> posted{false};  // a raise is on its way to the strand: further ones add nothing
   bool raised = false;
   bool waiting = false;
 };
@@ -16,7 +19,9 @@ struct signal::state {
 signal::signal(executor strand) : state_(std::make_shared<state>(std::move(strand))) {}
 
 void signal::raise() const {
+  if (state_->posted.exchange(true)) return;
   asio::post(state_->strand, [s = state_] {
+    s->posted = false;
     s->raised = true;
     if (s->waiting) s->timer.cancel();
   });

@@ -1,0 +1,193 @@
+#include "net/gateway/context.h"
+
+#include <algorithm>
+
+#include "net/gateway/answers.h"
+#include "net/gateway/callback.h"
+#include "net/wire/text.h"
+
+namespace troupe::gateway {
+
+namespace {
+
+constexpr std::string_view cookie_name = "troupe_session";
+
+std::optional<std::string_view> cookie_of(const wire::request& r) {
+  for (const auto& [name, value] : r.headers) {
+    if (!wire::equal_ignoring_case(name, "Cookie")) continue;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      auto end = rest.find(';');
+      auto pair = wire::trim(rest.substr(0, end));
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      if (pair.starts_with(cookie_name) && pair.size() > cookie_name.size() &&
+          pair[cookie_name.size()] == '=')
+        return pair.substr(cookie_name.size() + 1);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> bearer_of(const wire::request& r) {
+  auto field = r.headers.find("Authorization");
+  if (!field || field->size() < 7 || !wire::equal_ignoring_case(field->substr(0, 7), "Bearer "))
+    return std::nullopt;
+  return wire::trim(field->substr(7));
+}
+
+// An address in place of a name: no DNS, so no rebinding.
+bool is_address(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  return !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+std::string_view authority_of(std::string_view origin) {
+  auto mark = origin.find("://");
+  return mark == std::string_view::npos ? std::string_view() : origin.substr(mark + 3);
+}
+
+}  // namespace
+
+wire::shared_bytes frame_cache::text_of(const snapshot_ptr& frame) {
+  const auto& topic = frame->actor.str();
+  std::lock_guard lock(mutex_);
+  auto& slot = entries_[topic];
+  if (slot.at == frame->at)
+    if (auto text = slot.text.lock()) return text;
+  std::string text;
+  text.reserve(frame->data.size() + topic.size() + 128);
+  text += "{\"op\":\"snapshot\",\"topic\":";
+  text += wire::json_quote(topic);
+  text += ",\"incarnation\":";
+  text += wire::json_quote(frame->at.incarnation);
+  text += ",\"revision\":";
+  text += std::to_string(frame->at.revision);
+  text += ",\"data\":";
+  text += frame->data;
+  text += '}';
+  auto shared = std::make_shared<const std::string>(std::move(text));
+  slot = {frame->at, shared};
+  if (entries_.size() > sweep_above)
+    std::erase_if(entries_, [](const auto& e) { return e.second.text.expired(); });
+  return shared;
+}
+
+context::context(wire::executor ex, host& h, authenticator& p, gateway_options o)
+    : executor(std::move(ex)), actors(h), people(p), options(std::move(o)), looking(h) {}
+
+std::optional<caller> context::identify(const wire::request& r) const {
+  std::optional<identified> found;
+  if (auto token = bearer_of(r)) {
+    found = people.by_token(*token);
+  } else if (auto cookie = cookie_of(r)) {
+    found = people.by_cookie(*cookie);
+    if (!found) found = people.anonymous();
+  } else {
+    found = people.anonymous();
+  }
+  if (!found) return std::nullopt;
+  return caller{std::move(found->who), std::move(found->handle)};
+}
+
+wire::handler context::for_people(caller_handler h) {
+  return [self = shared_from_this(), h = std::move(h)](wire::exchange& ex) -> asio::awaitable<void> {
+    auto who = self->identify(ex.request());
+    if (!who) {
+      co_await self->refuse(ex, unauthorized(), ex.request().path);
+      co_return;
+    }
+    co_await h(ex, *who);
+  };
+}
+
+bool context::origin_allowed(const wire::request& r) const {
+  auto origin = r.headers.find("Origin");
+  if (!origin) return true;
+  auto host = r.headers.find("Host");
+  if (host && wire::equal_ignoring_case(authority_of(*origin), wire::trim(*host))) return true;
+  return std::any_of(options.allow_origins.begin(), options.allow_origins.end(),
+                     [&](const auto& allowed) { return wire::equal_ignoring_case(allowed, *origin); });
+}
+
+asio::awaitable<void> context::reply(wire::exchange& ex, wire::response answer) {
+  auto origin = ex.request().headers.find("Origin");
+  if (origin && !options.allow_origins.empty()) {
+    answer.headers.add("Access-Control-Allow-Origin", std::string(*origin));
+    answer.headers.add("Access-Control-Expose-Headers", "ETag, Retry-After, Troupe-Turn");
+    answer.headers.add("Vary", "Origin");
+  }
+  counted.request(answer.status);
+  co_await ex.reply(std::move(answer));
+}
+
+asio::awaitable<void> context::refuse(wire::exchange& ex, problem why, std::string instance) {
+  co_await reply(ex, refusal(why, instance));
+}
+
+asio::awaitable<bool> context::admit(wire::exchange& ex) {
+  const auto& r = ex.request();
+  auto name = r.host_name();
+  bool known = r.peer.unix_socket || is_address(name) || name == "localhost" ||
+               std::find(own_names.begin(), own_names.end(), name) != own_names.end();
+  if (!known) {
+    problem why{
+        421, "host_not_allowed",
+        "this server does not answer to the name '" + name + "'; start it with --host-name to allow it"};
+    co_await refuse(ex, why, r.path);
+    co_return false;
+  }
+  if (!origin_allowed(r)) {
+    auto why = forbidden("pages of " + std::string(*r.headers.find("Origin")) +
+                         " may not use this server; start it with --allow-origin to allow them");
+    why.code = "origin_not_allowed";
+    counted.request(why.status);
+    co_await ex.reply(refusal(why, r.path));  // without what would let that page read it
+    co_return false;
+  }
+  co_return true;
+}
+
+context::seat::~seat() {
+  std::lock_guard lock(context_->mutex_);
+  auto found = context_->seats_.find(user_);
+  if (found != context_->seats_.end() && --found->second == 0) context_->seats_.erase(found);
+}
+
+std::shared_ptr<context::seat> context::take_seat(const std::string& user) {
+  {
+    std::lock_guard lock(mutex_);
+    auto& taken = seats_[user];
+    if (taken >= options.limits.connections_per_principal) return nullptr;
+    ++taken;
+  }
+  return std::make_shared<seat>(shared_from_this(), user);
+}
+
+void context::join(std::weak_ptr<open_connection> one) {
+  std::lock_guard lock(mutex_);
+  open_.remove_if([](const auto& weak) { return weak.expired(); });
+  open_.push_back(std::move(one));
+}
+
+void context::recheck_all() {
+  std::vector<std::shared_ptr<open_connection>> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& weak : open_)
+      if (auto one = weak.lock()) all.push_back(std::move(one));
+  }
+  for (const auto& one : all) one->recheck();
+}
+
+asio::awaitable<bool> context::brought_about(const key& k, const caller& by) {
+  if (!options.materialize || actors.exists(k) || !by.who.may(k.id_of("org"), "viewer")) co_return false;
+  auto start = [&](auto done) { options.materialize(k, by.who.user, std::move(done)); };
+  auto made = co_await called_back<bool>(start, wire::clock::now() + options.limits.materialize_timeout);
+  co_return made.value_or(false);
+}
+
+std::string context::next_connection_id() {
+  return "c" + std::to_string(++connections_);
+}
+
+}  // namespace troupe::gateway
