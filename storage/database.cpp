@@ -44,6 +44,19 @@ int why_not_open(const std::filesystem::path& file, bool create) {
   return reason;
 }
 
+// A log that was left behind may hold commits that the system shows and the disk does not have: a process
+// killed before its sync, or a sync that failed once, which the system does not repeat. Whoever reads them
+// may tell others. So they are written anew, into the file, and the empty log is synced too: the disk's older
+// log would undo them.
+void settle_log(database& db, sqlite3* connection) {
+  if (!db.checkpoint()) return;
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (!log || !log->pMethods) return;
+  if (int code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL); code != SQLITE_OK)
+    raise(code, errno, sqlite3_errstr(code), "sync the emptied log", db.file());
+}
+
 }  // namespace
 
 void configure() {
@@ -67,8 +80,9 @@ database::database(const std::filesystem::path& file, const open_options& option
         failure::missing, 0, file_,
         fmt::format("could not open {}: there is no such file; check the path, or restore it from a backup",
                     file_.native()));
+  const bool left_behind = size_of(log_of(file_)) > 0;
   // SQLite would throw such a log away, and with it all that was acknowledged.
-  if (size == 0 && size_of(log_of(file_)) > 0)
+  if (size == 0 && left_behind)
     throw error(
         failure::corrupt, SQLITE_CORRUPT, file_,
         fmt::format("could not open {}: it is empty but its log {} is not; restore both from a backup",
@@ -84,6 +98,7 @@ database::database(const std::filesystem::path& file, const open_options& option
   sqlite3_extended_result_codes(handle(), 1);
   cache_ = std::make_unique<statement_cache>(handle(), file_);
   setup(options);
+  if (left_behind && options.sync == durability::full) settle_log(*this, handle());
 }
 
 database::~database() {
