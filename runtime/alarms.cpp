@@ -6,6 +6,8 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds tick{1000};
+/// A delay may end this much early; it is not another one's leftover for that.
+constexpr std::chrono::milliseconds slack{2};
 
 }  // namespace
 
@@ -13,7 +15,11 @@ alarms::alarms(scheduler& s, const clock& c, std::function<void()> each_second)
     : clock_(c), each_second_(std::move(each_second)), runner_(s.spawn([this] { stretch(); })) {}
 
 void alarms::start() {
-  next_tick_ = clock_.steady() + tick;
+  {
+    std::lock_guard lock(mutex_);
+    armed_ = clock_.steady();
+    next_tick_ = armed_ + tick;
+  }
   runner_->poke();
 }
 
@@ -38,6 +44,8 @@ void alarms::stretch() {
   std::vector<std::shared_ptr<std::function<void()>>> due;
   {
     std::lock_guard lock(mutex_);
+    // A leftover of a delay that an earlier one replaced ends here; one that armed again would never die out.
+    if (stopped_ || now + slack < armed_) return;
     while (!heap_.empty() && heap_.top().due <= now) {
       due.push_back(heap_.top().f);
       heap_.pop();
@@ -50,7 +58,6 @@ void alarms::stretch() {
   }
   std::lock_guard lock(mutex_);
   if (stopped_) return;
-  // A pending earlier delay may still fire: an empty stretch, no harm.
   armed_ = heap_.empty() ? next_tick_ : std::min(heap_.top().due, next_tick_);
   const auto delay = std::chrono::ceil<std::chrono::milliseconds>(armed_ - clock_.steady());
   runner_->poke_after(std::max(delay, std::chrono::milliseconds(0)));

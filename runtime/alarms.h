@@ -42,7 +42,7 @@ class alarms {
   std::priority_queue<entry> heap_;
   std::uint64_t order_ = 0;
   time next_tick_{};
-  /// When the armed delay ends; an earlier entry arms again.
+  /// When the newest armed delay ends.
   time armed_ = time::max();
   bool stopped_ = false;
 };

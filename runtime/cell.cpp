@@ -87,12 +87,12 @@ void cell::run_notes() {
 
 void cell::stretch() {
   scheduled_ = false;
+  if (removed_) return;
   run_notes();
   const auto now = host_.time.steady();
   if (!quarantined_.empty()) {
     refuse_all(quarantined_problem(self_, quarantined_));
-    host_.remove(shared_from_this());
-    return;
+    return leave();
   }
   if (stalled_until_ && now < *stalled_until_) return arm();
   stalled_until_.reset();
@@ -149,7 +149,7 @@ bool cell::open() {
       refuse_all(not_found("there is no actor " + self_.str()));
       if (entry && !entry->creating) host_.dir.forget(self_);
       // What arrived meanwhile may be the message that creates it.
-      if (!host_.remove(shared_from_this())) poke();
+      leave();
       return false;
     }
     if (!exists) create_file();
@@ -284,7 +284,7 @@ void cell::try_sleep() {
   awake_recorded_ = false;
   work_.reset();
   note_figures(true);
-  if (!host_.remove(shared_from_this())) poke();
+  leave();
 }
 
 void cell::finish_retirement() {
@@ -309,7 +309,12 @@ void cell::finish_retirement() {
   may_create_ = false;
   host_.topics.gone(self_, "deleted");
   note_figures(true);
-  if (!host_.remove(shared_from_this())) poke();
+  leave();
+}
+
+void cell::leave() {
+  removed_ = host_.remove(shared_from_this());
+  if (!removed_) poke();
 }
 
 void cell::refuse_all(const problem& why) {

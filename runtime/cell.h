@@ -120,6 +120,8 @@ class cell : public std::enable_shared_from_this<cell> {
   void close_file();
   void try_sleep();
   void finish_retirement();
+  /// Leaves the host's table, or goes on when something arrived.
+  void leave();
   void refuse(mailbox_item, const problem&);
   void refuse_all(const problem&);
   void quarantine(const std::string& why);
@@ -173,6 +175,7 @@ class cell : public std::enable_shared_from_this<cell> {
   void drop_clients(std::vector<command_item>& batch, std::vector<place>& places);
   void publish_entries(turn_output&);
   void deliver_outbox();
+  bool may_create(const message&) const;
   void settled(settlement);
   void publish_snapshot();
   void arm();
@@ -232,6 +235,8 @@ class cell : public std::enable_shared_from_this<cell> {
   bool awake_recorded_ = false;
   bool settled_after_start_ = false;
   bool retired_ = false;
+  /// Out of the host's table: another cell may have the file now.
+  bool removed_ = false;
   bool snapshot_due_ = false;
   std::optional<std::chrono::steady_clock::time_point> last_snapshot_;
   std::string quarantined_;

@@ -139,6 +139,14 @@ void cell::publish_snapshot() {
   }
 }
 
+// Only a row that says so makes an actor, and only for who may send it.
+bool cell::may_create(const message& m) const {
+  if (!m.creates) return false;
+  const auto* kind = host_.kinds.find(m.to.kind());
+  const auto* known = kind ? kind->command(m.name) : nullptr;
+  return known && known->row->creates && known->row->sender.allows_actor(self_, m.to);
+}
+
 void cell::deliver_outbox() {
   if (outbox_.empty()) {
     more_to_send_ = false;
@@ -146,7 +154,7 @@ void cell::deliver_outbox() {
   }
   const auto push = [&](const message_ptr& m, std::uint64_t base) {
     mailbox_item item = message_item{m, base};
-    switch (host_.deliver(m->to, item, m->in, m->bytes, false, m->creates)) {
+    switch (host_.deliver(m->to, item, m->in, m->bytes, false, may_create(*m))) {
       case delivered::accepted:
         host_.count.messages.fetch_add(1, std::memory_order_relaxed);
         return outbox::pushed::sent;

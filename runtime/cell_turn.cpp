@@ -414,9 +414,6 @@ void cell::apply(turn_state& state, turn_output& out, message_item& item) {
     if (m.is_reply ? !from.allows_reply() : !from.allows_actor(m.from, self_)) {
       return problem{403, "not_allowed", m.from.str() + " may not send " + m.name + " to " + self_.str()};
     }
-    if (m.creates && !known->row->creates && turn_ == 0) {
-      return problem{403, "not_allowed", m.name + " does not make an actor"};
-    }
     if (known->body && !m.is_reply) {
       if (const auto violations = known->body->check(m.body); !violations.empty()) return invalid_body(violations);
     }

@@ -171,6 +171,7 @@ void host::command_as_host(const key& to, std::string_view name, json body, std:
   const auto* row = known ? known->command(name) : nullptr;
   if (!row) return done(reply{problem{404, "unknown_command", "there is no command " + std::string(name) + " at " + to.str()}});
   if (!row->row->sender.allows_host()) return done(reply{forbidden(std::string(name) + " is not for the host")});
+  if (create && !row->row->creates) return done(reply{forbidden(std::string(name) + " does not make an actor")});
   if (row->body) {
     if (const auto violations = row->body->check(body); !violations.empty()) return done(reply{invalid_body(violations)});
   }
