@@ -227,7 +227,8 @@ TEST_CASE("the mock agent echoes as the contract says") {
 TEST_CASE("agents are listed in the published order, then ours") {
   serving s;
   std::vector<std::string> ids;
-  for (auto& a : s.get("/v1/agents").body["agents"]) ids.push_back(a["id"]);
+  auto listed = s.get("/v1/agents").body;
+  for (auto& a : listed["agents"]) ids.push_back(a["id"]);
   std::vector<std::string> wanted{"claude", "codex", "opencode", "amp",      "pi",
                                   "cursor", "mock",  "gemini",   "scripted", "stand-in"};
   CHECK(ids == wanted);

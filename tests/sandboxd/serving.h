@@ -26,7 +26,10 @@ namespace troupe::tests {
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-constexpr auto patience = 30s;
+constexpr auto patience = 20s;
+
+// Shorter than the daemon's heartbeats, which count as no silence.
+constexpr auto silence = 10s;
 
 // Until `fact` holds; false when it does not in time.
 inline bool eventually(const std::function<bool()>& fact, std::chrono::milliseconds limit = patience) {
@@ -175,7 +178,7 @@ class serving {
           satisfied = enough(out.back());
           return !satisfied;
         },
-        nullptr, patience);
+        nullptr, silence);
     CHECK_MESSAGE(satisfied, "the stream ended without the awaited event");
     return out;
   }

@@ -11,12 +11,17 @@
 
 namespace {
 
+// The value as JSON; a text with its quotes.
 std::string member(const std::string& line, const std::string& name) {
   auto at = line.find("\"" + name + "\":");
   if (at == line.npos) return {};
   at += name.size() + 3;
-  if (line[at] == '"') return line.substr(at + 1, line.find('"', at + 1) - at - 1);
+  if (line[at] == '"') return line.substr(at, line.find('"', at + 1) + 1 - at);
   return line.substr(at, line.find_first_of(",}", at) - at);
+}
+
+std::string unquoted(const std::string& text) {
+  return text.size() < 2 ? text : text.substr(1, text.size() - 2);
 }
 
 void answer(const std::string& id, const std::string& result) {
@@ -31,7 +36,7 @@ int main() {
   for (std::string line; std::getline(std::cin, line);) {
     ++calls;
     auto id = member(line, "id");
-    std::istringstream words(member(line, "method"));
+    std::istringstream words(unquoted(member(line, "method")));
     std::string what;
     words >> what;
     if (what == "hang") continue;
