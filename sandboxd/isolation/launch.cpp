@@ -20,6 +20,7 @@
 
 #include "sandboxd/isolation/bwrap.h"
 #include "sandboxd/isolation/control.h"
+#include "sandboxd/isolation/descendants.h"
 #include "sandboxd/isolation/seccomp.h"
 #include "sandboxd/isolation/shepherd.h"
 #include "sandboxd/isolation/staging.h"
@@ -165,6 +166,7 @@ outcome<started> start(const sandbox_spec& spec, const cgroups& groups, std::vec
   if (pid < 0) return os_error{errno, "start bubblewrap: fork"};
   if (pid == 0) {
     const int tell = trouble->write.get();
+    ::umask(022);  // folders that bubblewrap makes inside are for everyone there
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -232,6 +234,24 @@ os_error explain(const started& s, int status) {
                                                      : "with code " + std::to_string(WEXITSTATUS(status)))};
 }
 
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+// Between its own fork and the child's first steps bubblewrap's death does not yet end its child, which would
+// wait for ever; it has become ours by then, if we are a subreaper.
+int end_all(pid_t bwrap) {
+  ::kill(bwrap, SIGKILL);
+  const int status = wait_for(bwrap);
+  (void)kill_descendants(::getpid());
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+  return status;
+}
+
 int milliseconds_until(clock::time_point end) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - clock::now()).count();
   return left < 0 ? 0 : static_cast<int>(left);
@@ -290,9 +310,7 @@ outcome<launched> launch(const sandbox_spec& spec, const cgroups& groups) {
       return out;
     }
   }
-  ::kill(s->pid, SIGKILL);
-  int status = 0;
-  ::waitpid(s->pid, &status, 0);
+  const int status = end_all(s->pid);
   if (late) return os_error{ETIMEDOUT, "the sandbox did not start within 10 s"};
   return explain(*s, status);
 }
@@ -304,7 +322,6 @@ outcome<ran> run_inside(const sandbox_spec& spec, const cgroups& groups, std::ve
   auto s = start(spec, groups, std::move(command), -1, output->write.get());
   if (!s) return s.error();
   output->write.reset();
-  s->info.reset();
 
   const auto end = clock::now() + limit;
   ran out;
@@ -319,9 +336,8 @@ outcome<ran> run_inside(const sandbox_spec& spec, const cgroups& groups, std::ve
     if (n <= 0) break;
     if (out.output.size() < capture_bytes) out.output.append(piece.data(), static_cast<std::size_t>(n));
   }
-  if (late) ::kill(s->pid, SIGKILL);
-  int status = 0;
-  ::waitpid(s->pid, &status, 0);
+  const int status = late ? end_all(s->pid) : wait_for(s->pid);
+  (void)kill_descendants(::getpid());
   if (late) return os_error{ETIMEDOUT, "the program inside did not end in time"};
   if (WIFSIGNALED(status) || WEXITSTATUS(status) == 126) return explain(*s, status);
   out.exit_code = WEXITSTATUS(status);

@@ -97,11 +97,10 @@ finding privileges() {
         std::pair{"CapPrm", "0000000000000000"}, std::pair{"CapBnd", "0000000000000000"},
         std::pair{"CapInh", "0000000000000000"}})
     if (auto found = status_line(name, wanted); !found.empty()) return found;
-  std::ifstream in("/proc/self/uid_map");
-  long inner = -1, outer = 0, count = 0;
-  in >> inner >> outer >> count;
-  // Seen from inside, the middle number is the parent namespace's; 0 there means root renamed.
-  if (inner != 1000 || outer == 0 || count != 1) return "its uid map is not that of one ordinary user";
+  // A sandbox whose uid is the host's root, renamed, would see root's files as its own.
+  struct stat info {};
+  if (::getuid() != 1000 || ::stat("/usr", &info) < 0 || info.st_uid == ::getuid() || info.st_uid == 0)
+    return "the host's root is among its users";
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -189,6 +190,7 @@ probe probe_landlock() {
 
 probe_report probe_machine(std::uint32_t uid) {
   probe_report out;
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // so that nothing of a sandbox that failed half-way stays behind
   const bool root = ::geteuid() == 0;
 
   probe program;
