@@ -48,7 +48,7 @@ class real_world final : public world {
 
   std::vector<effect_kind> effects() override {
     std::vector<effect_kind> all;
-    append(all, drivers::sandbox_effects(ex_, local_, daemons_, options_.secrets));
+    append(all, drivers::sandbox::effects(ex_, local_, daemons_, options_.secrets));
     append(all, drivers::git::effects({.ex = ex_,
                                        .daemons = daemons_,
                                        .threads = blocking_,
@@ -61,7 +61,7 @@ class real_world final : public world {
 
   std::vector<feed_kind> feeds() override {
     auto all = drivers::acp::feeds(ex_, daemons_);
-    append(all, drivers::sandbox_feeds(ex_, local_, daemons_));
+    append(all, drivers::sandbox::feeds(ex_, local_, daemons_));
     return all;
   }
 
