@@ -31,17 +31,16 @@ attempt<remote_facts> read_facts(git_remote* remote, const std::string& about, c
   const git_oid* head = nullptr;
   for (std::size_t i = 0; i < count; ++i) {
     const std::string_view name = refs[i]->name;
-    if (name == "HEAD") head = &refs[i]->oid;
+    if (name == "HEAD") {
+      head = &refs[i]->oid;
+      // git_remote_default_branch() crashes on a remote without a repository (1.5.1).
+      const std::string_view target = refs[i]->symref_target != nullptr ? refs[i]->symref_target : "";
+      if (target.starts_with(heads)) facts.default_branch = target.substr(heads.size());
+    }
     if (name.starts_with(heads)) facts.branches.emplace_back(name.substr(heads.size()));
   }
   facts.empty = facts.branches.empty();
   std::sort(facts.branches.begin(), facts.branches.end());
-  git_buf branch = GIT_BUF_INIT;
-  if (git_remote_default_branch(&branch, remote) == 0) {
-    const std::string_view name(branch.ptr, branch.size);
-    if (name.starts_with(heads)) facts.default_branch = name.substr(heads.size());
-  }
-  git_buf_dispose(&branch);
   // A detached HEAD names no branch: the one that stands at the same commit, or the usual names, or the
   // first.
   const auto has = [&](const char* name) {

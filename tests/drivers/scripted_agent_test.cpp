@@ -402,7 +402,8 @@ TEST_CASE("it can be told to be unusable from its start") {
   agent_pipes babbling({SCRIPTED_AGENT, "--home", home.str(), "--start", "garbage"});
   CHECK(babbling.next().contains("not_json"));
   agent_pipes silent({SCRIPTED_AGENT, "--home", home.str(), "--start", "silent"});
-  silent.send({{"jsonrpc", "2.0"}, {"id", 0}, {"method", "initialize"}, {"params", {{"protocolVersion", 1}}}});
+  silent.send(
+      {{"jsonrpc", "2.0"}, {"id", 0}, {"method", "initialize"}, {"params", {{"protocolVersion", 1}}}});
   silent.close_stdin();
   CHECK(silent.wait_exit() == 0);
   CHECK(silent.next().contains("end"));
