@@ -107,7 +107,7 @@ TEST_CASE("a repository with tasks stays until they are gone") {
 TEST_CASE("a check that ran when the server went down runs again") {
   acme i;
   REQUIRE(i.org("org.add_repository", {{"repository", "widgets"}, {"url", "/srv/git/widgets"}}).ok());
-  i.h.effect("git.probe");
+  const auto held = i.h.effect("git.probe");  // let go of, it would fail
   i.h.restart();
   i.h.effect("git.probe")->succeed({{"default_branch", "main"}, {"empty", false}});
   i.await(in_state("ready"));

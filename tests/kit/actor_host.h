@@ -27,16 +27,21 @@
 
 namespace troupe::testing {
 
-/// Wall-clock time that stands still until the test moves it. Durations are real.
+/// Wall-clock time that stands still until the test moves it; durations are real, and move along.
 class moved_clock : public clock {
  public:
-  explicit moved_clock(timestamp start = from_ms(1'800'000'000'000)) : now_(to_ms(start)) {}
-  timestamp now() const override { return from_ms(now_.load()); }
-  std::chrono::steady_clock::time_point steady() const override { return std::chrono::steady_clock::now(); }
-  void advance(std::chrono::milliseconds by) { now_ += by.count(); }
+  explicit moved_clock(timestamp start = from_ms(1'800'000'000'000)) : start_(start) {}
+  timestamp now() const override { return start_ + moved(); }
+  std::chrono::steady_clock::time_point steady() const override {
+    return std::chrono::steady_clock::now() + moved();
+  }
+  void advance(std::chrono::milliseconds by) { moved_ += by.count(); }
 
  private:
-  std::atomic<std::int64_t> now_;
+  std::chrono::milliseconds moved() const { return std::chrono::milliseconds(moved_.load()); }
+
+  timestamp start_;
+  std::atomic<std::int64_t> moved_{0};
 };
 
 class actor_host {
