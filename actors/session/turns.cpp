@@ -118,7 +118,7 @@ void end_turn(turn& t, record& r, const turn_end& end) {
   if (!end.error.is_null()) r.error = text_field(end.error, "message");
   if (now->ending == "deadline")
     r.error = "the prompt was stopped at its deadline of " + std::to_string(r.prompt_seconds) + " s";
-  const bool broken = end.agent_gone && now->ending.empty() && end.stop_reason != "sandbox_lost";
+  const bool broken = end.agent_gone && now->ending.empty() && !end.stop_reason.starts_with("sandbox_");
   happen(r, broken ? "failed" : "ends");
   if (!end.agent_gone && now->ending.empty() && end.error.is_null()) guard_plan(t, r, end.stop_reason);
   hold_to_budget(t, r);

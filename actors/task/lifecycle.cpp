@@ -64,8 +64,10 @@ answer initialize(turn& t, const json& body) {
   r.requirements = body.value("requirements", json::object());
   r.created_by = body.at("created_by");
   r.created_at = t.now_ms();
+  const auto prompt = body.value("prompt", "");
+  if (!prompt.empty()) r.status = "queued";
   save(t, r);
-  if (const auto prompt = body.value("prompt", ""); !prompt.empty()) {
+  if (!prompt.empty()) {
     const auto made_session = make_session(t, r, json::object(), prompt);
     if (!made_session.ok()) return made_session;
   }

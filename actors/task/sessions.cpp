@@ -114,7 +114,12 @@ answer make_session(turn& t, record& r, const json& body, const std::string& pro
   put("mode", r.mode);
   if (body.contains("title")) made["title"] = body["title"];
   if (body.contains("limits")) made["limits"] = body["limits"];
-  if (!prompt.empty()) made["prompt"] = prompt;
+  if (!prompt.empty()) {
+    made["prompt"] = prompt;
+    // Its first wish to run, known before it says so: the slot is asked for at once.
+    s.demand = true;
+    s.ask = 1;
+  }
   s.summary = {{"session", s.id},
                {"title", body.value("title", "")},
                {"agent", made["agent"]},
