@@ -15,6 +15,7 @@
 #include "sandboxd/connection.h"
 #include "sandboxd/once.h"
 #include "sandboxd/place.h"
+#include "sandboxd/server_limits.h"
 
 namespace troupe::sandboxd {
 
@@ -41,9 +42,6 @@ constexpr std::size_t max_json_body_bytes = 2 << 20;
 constexpr std::size_t max_exited_processes = 1024;
 
 constexpr std::size_t max_connections_of_agents = 256;
-
-// What the server in front of an api has to allow: header fields carry an agent's environment.
-wire::server_options server_options_for_api();
 
 class api {
  public:

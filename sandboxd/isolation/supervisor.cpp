@@ -14,6 +14,7 @@
 #include "sandboxd/isolation/bwrap.h"
 #include "sandboxd/isolation/init_place.h"
 #include "sandboxd/isolation/rlimits.h"
+#include "sandboxd/server_limits.h"
 
 namespace troupe::sandboxd {
 
@@ -266,10 +267,16 @@ int supervisor::run(const make_service& service, std::function<void(const os_err
   }
 
   std::filesystem::create_directory(s.spec.run() / "spool");
-  if (service) s.service = service(ex, *s.where, s.spec.run() / "spool");
+  if (service) {
+    try {
+      s.service = service(ex, *s.where, s.spec.run() / "spool");
+    } catch (const std::exception& e) {
+      return give_up({EIO, e.what()});
+    }
+  }
   wire::service mine = s.service;
   mine.handle = [&s](wire::exchange& x) { return s.handle(x); };
-  wire::server_options options;
+  auto options = server_options_for_api();
   options.connections = 256;
   s.server = std::make_unique<wire::server>(ex, std::move(mine), options);
   auto listening = s.server->listen_unix(s.spec.socket.string(), 0600);

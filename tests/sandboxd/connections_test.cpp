@@ -252,3 +252,37 @@ TEST_CASE("every route of the API needs the token, and an unknown one is unknown
   s.token = "s3cret";
   CHECK(s.get("/v1/health").body["status"] == "ok");
 }
+
+TEST_CASE("a unix socket answers the peers it was told of, as the kernel names them") {
+  temporary_folder own;
+  serving mine({"--unix", own / "mine.sock"});
+  CHECK(mine.get("/v1/health").status == 200);
+  serving others({"--unix", own / "others.sock", "--peer-uid", "54321"});
+  CHECK(others.get("/v1/health").status == 401);
+}
+
+TEST_CASE("a process's output is kept for a consumer that acknowledges, and holds the process up") {
+  serving s;
+  auto config = s.get("/v1/processes/config").body;
+  config["maxLogBytesPerProcess"] = 300'000;
+  s.post("/v1/processes/config", config);
+  json body{{"command", "sh"}, {"args", {"-c", "read go; head -c 2000000 /dev/zero; echo end"}}};
+  auto id = s.post("/v1/processes", body).body["id"].get<std::string>();
+  auto at = "/v1/processes/" + id;
+  CHECK(s.call("POST", at + "/ack?seq=0").body["last"] == 0);
+  s.post(at + "/input", {{"data", "Cg=="}});
+  std::uint64_t seen = 0, bytes = 0;
+  bool ended = false;
+  while (!ended) {
+    auto page = s.get(at + "/logs?since=" + std::to_string(seen));
+    for (auto& e : page.body["entries"]) {
+      REQUIRE(e["sequence"] == ++seen);
+      auto data = e["data"].get<std::string>();
+      bytes += data.size() / 4 * 3 - (data.ends_with("==") ? 2 : data.ends_with("=") ? 1 : 0);
+    }
+    ended = bytes == 2'000'004;
+    REQUIRE(bytes <= 2'000'004);
+    if (!page.body["entries"].empty())
+      REQUIRE(s.call("POST", at + "/ack?seq=" + std::to_string(seen)).status == 200);
+  }
+}

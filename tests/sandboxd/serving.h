@@ -97,6 +97,10 @@ class serving {
     char c;
     while (said.find('\n') == said.npos && ::read(ends[0], &c, 1) == 1) said += c;
     ::close(ends[0]);
+    if (auto at = said.find("unix:"); at != said.npos) {
+      to = wire::endpoint::unix_file(said.substr(at + 5, said.size() - at - 6));
+      return;
+    }
     REQUIRE_MESSAGE(said.find("http://") != said.npos, "sandboxd did not start: " << said);
     to = wire::endpoint::tcp("127.0.0.1",
                              static_cast<std::uint16_t>(std::stoi(said.substr(said.rfind(':') + 1))));
