@@ -17,6 +17,8 @@ struct context {
   read_secret secrets;
   options limits;
 };
+constexpr std::size_t max_stderr_tail = 4096;  // bytes in an error
+
 using context_ptr = std::shared_ptr<const context>;
 
 // What one effect needs again and again: where its agent is.
@@ -38,6 +40,23 @@ std::string target_of(const std::string& connection) {
   return "/v1/acp/" + wire::percent_encode(connection);
 }
 
+// A message that could not be written tells nothing of the agent: its status does, when it has ended.
+awaitable<failed> explain(const call_site& site, std::string about, failed why) {
+  if (why.why.code != "invalid" && why.why.code != "transport") co_return why;
+  wire::request get;
+  get.target = target_of(site.connection) + "/status";
+  auto answer = co_await site.world->daemons.send(site.handle, about, std::move(get), site.run->deadline());
+  if (!answer) co_return why;
+  const auto status = json::parse(answer->bytes(), nullptr, false);
+  if (!status.is_object() || status.value("running", true)) co_return why;
+  auto words = about + ": the agent's process has ended";
+  if (status.contains("exitCode")) words += " with exit code " + status["exitCode"].dump();
+  auto said = status.value("stderr", "");
+  if (said.size() > max_stderr_tail) said = "…" + said.substr(said.size() - max_stderr_tail);
+  if (!said.empty()) words += "; the end of what it wrote to stderr:\n" + said;
+  co_return agent_failed(std::move(words));
+}
+
 // Sends one JSON-RPC message. An empty object for what has no answer.
 awaitable<attempt<json>> post(const call_site& site, std::string about, json message, std::string step,
                               wire::time_point deadline) {
@@ -49,7 +68,7 @@ awaitable<attempt<json>> post(const call_site& site, std::string about, json mes
   out.headers.set("Idempotency-Key", step.empty() ? site.run->id() : site.run->id() + ":" + step);
   out.body = message.dump(-1, ' ', false, json::error_handler_t::replace);
   auto answer = co_await site.world->daemons.send(site.handle, about, std::move(out), deadline);
-  if (!answer) co_return answer.error();
+  if (!answer) co_return co_await explain(site, about, answer.error());
   if (answer->status == 202 || answer->bytes().empty()) co_return json::object();
   auto line = json::parse(answer->bytes(), nullptr, false);
   if (!line.is_object())

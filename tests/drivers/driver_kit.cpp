@@ -1,5 +1,6 @@
 #include "tests/drivers/driver_kit.h"
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -51,6 +52,7 @@ void real_daemon::start() {
   words.push_back(nullptr);
   pid_ = ::fork();
   if (pid_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves nothing behind
     ::execv(words[0], words.data());
     ::_exit(127);
   }
