@@ -116,13 +116,13 @@ effect_coroutine save_work(environment_ptr world, run_ptr run) {
   const auto name = std::string(bundle_prefix) + commit + std::string(bundle_suffix);
   const auto part = std::make_shared<part_file>(home / ("." + name + ".part"));
   std::uint64_t bytes = 0;
-  auto longer = co_await world->daemons.read_file(
-      handle, done->text("out") + "/bundle", max_bundle_bytes,
-      [&](std::string_view piece) {
-        bytes += piece.size();
-        part->write(piece);
-      },
-      run->deadline());
+  // Named, both of these: GCC 12 destroys a closure twice that is a temporary of a co_await expression.
+  const std::function<void(std::string_view)> sink = [&bytes, part](std::string_view piece) {
+    bytes += piece.size();
+    part->write(piece);
+  };
+  auto longer = co_await world->daemons.read_file(handle, done->text("out") + "/bundle", max_bundle_bytes,
+                                                  sink, run->deadline());
   co_await clean_up(world, handle, place->workspace, folder);
   if (!longer) co_return longer.error();
   if (*longer) {
@@ -132,7 +132,7 @@ effect_coroutine save_work(environment_ptr world, run_ptr run) {
   if (!part->error().empty()) co_return quota(about + ": " + part->error());
 
   // What the sandbox said about the bundle counts for nothing; what it holds does.
-  auto kept = co_await on_pool(world->threads, [part, home, name, commit, about]() -> attempt<bool> {
+  const auto keep = [part, home, name, commit, about]() -> attempt<bool> {
     auto header = verify_bundle(part->path());
     if (!header) return header.error();
     if (header->find(wip_reference) != commit)
@@ -141,7 +141,8 @@ effect_coroutine save_work(environment_ptr world, run_ptr run) {
     if (!part->error().empty()) return quota(about + ": " + part->error());
     drop_old_bundles(home, home / name);
     return true;
-  });
+  };
+  auto kept = co_await on_pool(world->threads, keep);
   if (!kept) co_return transport(about + ": too much is going on in the server");
   if (!*kept) co_return kept->error();
   co_return json{{"commit", commit}, {"bundle", name}, {"bytes", bytes}};

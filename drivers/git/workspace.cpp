@@ -93,13 +93,12 @@ effect_coroutine diff(environment_ptr world, run_ptr run) {
   if (!got) co_return got.error();
   patch_reader patch(read_changes(raw, numstat));
   std::uint64_t bytes = 0;
-  auto longer = co_await world->daemons.read_file(
-      handle, out + "/patch", max_patch_bytes,
-      [&](std::string_view piece) {
-        bytes += piece.size();
-        patch.feed(piece);
-      },
-      deadline);
+  // Named, because GCC 12 destroys a closure twice that is a temporary of a co_await expression.
+  const std::function<void(std::string_view)> sink = [&](std::string_view piece) {
+    bytes += piece.size();
+    patch.feed(piece);
+  };
+  auto longer = co_await world->daemons.read_file(handle, out + "/patch", max_patch_bytes, sink, deadline);
   if (!longer) co_return longer.error();
   patch.finish(!*longer && bytes < max_patch_bytes);
   co_await clean_up(world, handle, place->workspace, folder);

@@ -1,0 +1,254 @@
+// One contract, held by every provider; and what only the local one promises.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "drivers/sandbox/fake_provider.h"
+#include "drivers/sandbox/local_provider.h"
+
+using namespace troupe;
+using namespace troupe::drivers;
+namespace asio = wire::asio;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Two threads that run the network, as in the server.
+class loop {
+ public:
+  loop() : work_(asio::make_work_guard(io_)) {
+    for (int i = 0; i < 2; ++i) threads_.emplace_back([this] { io_.run(); });
+  }
+  ~loop() {
+    work_.reset();
+    io_.stop();
+    for (auto& t : threads_) t.join();
+  }
+  wire::executor executor() { return io_.get_executor(); }
+
+  template <class T>
+  attempt<T> wait(provider::later<T> call) {
+    auto done = std::make_shared<std::promise<attempt<T>>>();
+    auto later = done->get_future();
+    asio::co_spawn(asio::make_strand(io_), finish(std::move(call), done), asio::detached);
+    REQUIRE(later.wait_for(std::chrono::seconds(60)) == std::future_status::ready);
+    return later.get();
+  }
+
+ private:
+  template <class T>
+  static asio::awaitable<void> finish(provider::later<T> call, std::shared_ptr<std::promise<attempt<T>>> done) {
+    auto result = co_await std::move(call);
+    done->set_value(std::move(result));
+  }
+
+  asio::io_context io_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::vector<std::thread> threads_;
+};
+
+struct local_world {
+  local_world() {
+    char name[] = "/tmp/troupe-local-XXXXXX";
+    data = ::mkdtemp(name);
+    http = std::make_unique<wire::client>(threads.executor());
+    provider = make();
+  }
+  ~local_world() {
+    if (provider) (void)threads.wait(provider->prune({}));
+    provider.reset();
+    http->close();
+    fs::remove_all(data);
+  }
+  std::shared_ptr<local_provider> make() {
+    local_options options;
+    options.data = data;
+    options.sandboxd = SANDBOXD_PROGRAM;
+    options.limits.memory_mb_least = 64;
+    auto made = local_provider::make(threads.executor(), *http, options);
+    REQUIRE(made);
+    return *made;
+  }
+  bool isolates() const {
+    if (provider->tier() != "none") return true;
+    MESSAGE("skipped, no sandbox here: ", provider->probes().dump());
+    return false;
+  }
+
+  loop threads;
+  fs::path data;
+  std::unique_ptr<wire::client> http;
+  std::shared_ptr<local_provider> provider;
+};
+
+sandbox_request wanted(const std::string& id = "b1", std::uint32_t uid = 1'500'000'001) {
+  sandbox_request out;
+  out.sandbox = "org/acme/sandbox/" + id;
+  out.nonce = "nonce-of-" + id;
+  out.uid = uid + static_cast<std::uint32_t>(::getpid()) % 100'000;
+  out.requirements.network.value.what = egress_rule::kind::nothing;
+  return out;
+}
+
+// The contract itself.
+void keeps_the_contract(loop& threads, provider& p) {
+  const auto handle = p.handle_of("org/acme/sandbox/b1", "nonce-of-b1");
+  auto nothing = threads.wait(p.inspect(handle));
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error().why.code == "not_found");
+
+  auto made = threads.wait(p.create(wanted()));
+  if (!made) MESSAGE(made.error().why.detail);
+  REQUIRE(made);
+  CHECK(made->handle == handle);
+  CHECK_FALSE(made->adopted);
+  auto again = threads.wait(p.create(wanted()));
+  REQUIRE(again);
+  CHECK(again->handle == handle);
+  CHECK(again->adopted);
+
+  CHECK(threads.wait(p.pause(handle))->state == "paused");
+  CHECK(threads.wait(p.pause(handle))->state == "paused");
+  CHECK(threads.wait(p.inspect(handle))->state == "paused");
+  CHECK(threads.wait(p.resume(handle))->state == "running");
+  CHECK(threads.wait(p.resume(handle))->state == "running");
+
+  auto same_uid = wanted("b2");
+  auto refused = threads.wait(p.create(same_uid));
+  if (!refused) CHECK(refused.error().why.code == "quota");
+  else threads.wait(p.destroy(refused->handle));
+
+  CHECK(threads.wait(p.kill(handle)));
+  CHECK(threads.wait(p.kill(handle)));
+  CHECK(threads.wait(p.inspect(handle))->state == "stopped");
+  CHECK_FALSE(threads.wait(p.pause(handle)));
+  auto started = threads.wait(p.create(wanted()));
+  REQUIRE(started);
+  CHECK_FALSE(started->adopted);
+  CHECK(threads.wait(p.inspect(handle))->state == "running");
+
+  CHECK(threads.wait(p.prune({handle}))->empty());
+  CHECK(*threads.wait(p.destroy(handle)));
+  CHECK_FALSE(*threads.wait(p.destroy(handle)));
+  CHECK(threads.wait(p.inspect(handle)).error().why.code == "not_found");
+  CHECK(threads.wait(p.pause(handle)).error().why.code == "not_found");
+
+  auto left = threads.wait(p.create(wanted("b3")));
+  REQUIRE(left);
+  const auto pruned = threads.wait(p.prune({}));
+  REQUIRE(pruned->size() == 1);
+  CHECK(pruned->at(0) == left->handle);
+  CHECK(threads.wait(p.prune({}))->empty());
+}
+
+}  // namespace
+
+TEST_CASE("the fake provider keeps the contract") {
+  loop threads;
+  fake_provider p;
+  keeps_the_contract(threads, p);
+}
+
+TEST_CASE("the local provider keeps the contract") {
+  local_world w;
+  if (!w.isolates()) return;
+  keeps_the_contract(w.threads, *w.provider);
+  CHECK_FALSE(fs::exists(w.data / "org/acme/sandbox/b1"));
+  CHECK(fs::is_empty(w.data / "sockets"));
+  CHECK((!fs::exists(w.data / "sandbox-uids") || fs::is_empty(w.data / "sandbox-uids")));
+}
+
+TEST_CASE("a scripted failure after the act looks like a lost answer, and asking again finds the work done") {
+  loop threads;
+  fake_provider p;
+  p.script("create", {.delay = std::chrono::milliseconds(5), .failure = transport("lost"), .after = true});
+  CHECK(threads.wait(p.create(wanted())).error().again);
+  CHECK(threads.wait(p.create(wanted()))->adopted);
+  CHECK(p.alive() == 1);
+}
+
+TEST_CASE("a sandbox outlives the provider that made it and another one adopts it") {
+  local_world w;
+  if (!w.isolates()) return;
+  auto made = w.threads.wait(w.provider->create(wanted()));
+  REQUIRE(made);
+  w.provider = w.make();
+  CHECK(w.threads.wait(w.provider->inspect(made->handle))->state == "running");
+  auto again = w.threads.wait(w.provider->create(wanted()));
+  REQUIRE(again);
+  CHECK(again->adopted);
+  REQUIRE(w.provider->find(made->handle));
+  wire::request health;
+  health.target = "/v1/health";
+  wire::blocking_client http;
+  CHECK(http.fetch(w.provider->find(made->handle)->at, health)->status == 200);
+}
+
+TEST_CASE("ten calls at once for one sandbox make one") {
+  local_world w;
+  if (!w.isolates()) return;
+  std::vector<std::future<bool>> calls;
+  for (int i = 0; i < 10; ++i)
+    calls.push_back(std::async(std::launch::async, [&] {
+      auto made = w.threads.wait(w.provider->create(wanted()));
+      return made && !made->adopted;
+    }));
+  int anew = 0;
+  for (auto& call : calls) anew += call.get();
+  CHECK(anew == 1);
+}
+
+TEST_CASE("files other than its own stay in the folder of a destroyed sandbox") {
+  local_world w;
+  if (!w.isolates()) return;
+  auto made = w.threads.wait(w.provider->create(wanted()));
+  REQUIRE(made);
+  std::ofstream(w.data / "org/acme/sandbox/b1/actor.sqlite") << "rows";
+  CHECK(*w.threads.wait(w.provider->destroy(made->handle)));
+  CHECK(fs::exists(w.data / "org/acme/sandbox/b1/actor.sqlite"));
+  CHECK_FALSE(fs::exists(w.data / "org/acme/sandbox/b1/run"));
+  CHECK_FALSE(fs::exists(w.data / "org/acme/sandbox/b1/work"));
+}
+
+TEST_CASE("through the mounted proxy a program inside gets the proxy's word, and the ledger has its request") {
+  local_world w;
+  if (!w.isolates()) return;
+  auto what = wanted();
+  what.requirements.network.value.what = egress_rule::kind::public_addresses;
+  auto made = w.threads.wait(w.provider->create(what));
+  REQUIRE(made);
+  wire::request run;
+  run.method = "POST";
+  run.target = "/v1/processes/run";
+  run.headers.set("Content-Type", "application/json");
+  run.body = R"({"command":"bash","args":["-c","exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n' >&3; cat <&3; env | grep -i ^https_proxy"]})";
+  wire::blocking_client http;
+  const auto answer = http.fetch(w.provider->find(made->handle)->at, run);
+  REQUIRE(answer);
+  const auto out = nlohmann::json::parse(answer->bytes()).value("stdout", "");
+  CHECK(out.find("403") != std::string::npos);
+  CHECK(out.find("HTTPS_PROXY=http://127.0.0.1:3128") != std::string::npos);
+  CHECK(w.provider->handle_of(what.sandbox, what.nonce) == made->handle);
+}
+
+TEST_CASE("a uid outside of the range and a mount of no mirror are refused") {
+  local_world w;
+  if (!w.isolates()) return;
+  auto what = wanted();
+  what.mounts.push_back({"mirror:../../etc", "/mirror", true});
+  CHECK(w.threads.wait(w.provider->create(what)).error().why.code == "invalid");
+  what.mounts = {{"mirror:nothing", "/mirror", true}};
+  CHECK(w.threads.wait(w.provider->create(what)).error().why.code == "not_found");
+  what.mounts.clear();
+  what.uid = 0;
+  if (w.provider->tier() == "namespaces+uid")
+    CHECK(w.threads.wait(w.provider->create(what)).error().why.code == "invalid");
+}
