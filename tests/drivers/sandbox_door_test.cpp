@@ -27,11 +27,13 @@ class fixture {
   explicit fixture(egress_rule rule) : work_(asio::make_work_guard(io_)) {
     char name[] = "/tmp/troupe-door-XXXXXX";
     folder_ = ::mkdtemp(name);
-    server_ = std::make_unique<wire::server>(io_.get_executor(), [](wire::exchange& x) -> asio::awaitable<void> {
-      auto answer = wire::response::text(200, "reached " + x.request().target + " as " +
-                                                  std::string(x.request().headers.find("host").value_or("?")));
-      co_await x.reply(std::move(answer));
-    });
+    server_ =
+        std::make_unique<wire::server>(io_.get_executor(), [](wire::exchange& x) -> asio::awaitable<void> {
+          auto answer =
+              wire::response::text(200, "reached " + x.request().target + " as " +
+                                            std::string(x.request().headers.find("host").value_or("?")));
+          co_await x.reply(std::move(answer));
+        });
     port = server_->listen("127.0.0.1", 0).value().port;
     for (auto& text : rule.allow)
       if (text == "SERVER") text = "127.0.0.1:" + std::to_string(port);
@@ -59,7 +61,8 @@ class fixture {
   }
 
   // Everything that comes back until the other side ends. `second` is sent after the first answer began.
-  std::string talk(const std::string& text, const std::string& socket = "proxy.sock", const std::string& second = {}) {
+  std::string talk(const std::string& text, const std::string& socket = "proxy.sock",
+                   const std::string& second = {}) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -75,7 +78,8 @@ class fixture {
       out.append(piece, static_cast<std::size_t>(n));
       if (!sent) {
         sent = true;
-        REQUIRE(::send(fd, second.data(), second.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(second.size()));
+        REQUIRE(::send(fd, second.data(), second.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(second.size()));
       }
     }
     ::close(fd);
@@ -107,20 +111,25 @@ class fixture {
   std::thread thread_;
 };
 
-bool begins(const std::string& text, const std::string& with) { return text.rfind(with, 0) == 0; }
+bool begins(const std::string& text, const std::string& with) {
+  return text.rfind(with, 0) == 0;
+}
 
 }  // namespace
 
-TEST_CASE("under the rule public the server's loopback is refused by address and by name, and the ledger says so") {
+TEST_CASE(
+    "under the rule public the server's loopback is refused by address and by name, and the ledger says so") {
   fixture f({egress_rule::kind::public_addresses, {}});
   const auto port = std::to_string(f.port);
-  for (const std::string host : {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "127.1"}) {
+  for (const std::string host :
+       {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "127.1"}) {
     CAPTURE(host);
     const auto got = f.talk("CONNECT " + host + ":" + port + " HTTP/1.1\r\n\r\n");
     CHECK((begins(got, "HTTP/1.1 403") || begins(got, "HTTP/1.1 502")));
     CHECK_FALSE(f.last().allowed);
   }
-  CHECK(begins(f.talk("GET http://127.0.0.1:" + port + "/x HTTP/1.1\r\nHost: example.org\r\n\r\n"), "HTTP/1.1 403"));
+  CHECK(begins(f.talk("GET http://127.0.0.1:" + port + "/x HTTP/1.1\r\nHost: example.org\r\n\r\n"),
+               "HTTP/1.1 403"));
   CHECK(f.last().method == "GET");
   CHECK(f.last().host == "127.0.0.1");
 }
@@ -128,7 +137,8 @@ TEST_CASE("under the rule public the server's loopback is refused by address and
 TEST_CASE("an allowed address answers through an absolute-form request and through CONNECT") {
   fixture f({egress_rule::kind::allow_list, {"SERVER"}});
   const auto at = "127.0.0.1:" + std::to_string(f.port);
-  auto got = f.talk("GET http://" + at + "/x?y=1 HTTP/1.1\r\nHost: other.example\r\nProxy-Connection: keep-alive\r\n\r\n");
+  auto got = f.talk("GET http://" + at +
+                    "/x?y=1 HTTP/1.1\r\nHost: other.example\r\nProxy-Connection: keep-alive\r\n\r\n");
   CHECK(got.find("reached /x?y=1 as " + at) != std::string::npos);  // the host is the one that was checked
   CHECK(f.last().allowed);
   CHECK(f.last().address == "127.0.0.1");
@@ -154,9 +164,9 @@ TEST_CASE("a named forward reaches its address whatever the rule") {
 
 TEST_CASE("what is no request to a proxy is answered 400 and a head beyond the limit 431") {
   fixture f({egress_rule::kind::public_addresses, {}});
-  for (const std::string text : {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "nonsense\r\n\r\n", "CONNECT x HTTP/1.1\r\n\r\n",
-                                 "GET ftp://x/ HTTP/1.1\r\n\r\n", "GET http://u:p@x/ HTTP/1.1\r\n\r\n",
-                                 "get http://x/ HTTP/1.1\r\n\r\n"}) {
+  for (const std::string text : {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "nonsense\r\n\r\n",
+                                 "CONNECT x HTTP/1.1\r\n\r\n", "GET ftp://x/ HTTP/1.1\r\n\r\n",
+                                 "GET http://u:p@x/ HTTP/1.1\r\n\r\n", "get http://x/ HTTP/1.1\r\n\r\n"}) {
     CAPTURE(text);
     CHECK(begins(f.talk(text), "HTTP/1.1 400"));
   }

@@ -45,7 +45,8 @@ class loop {
 
  private:
   template <class T>
-  static asio::awaitable<void> finish(provider::later<T> call, std::shared_ptr<std::promise<attempt<T>>> done) {
+  static asio::awaitable<void> finish(provider::later<T> call,
+                                      std::shared_ptr<std::promise<attempt<T>>> done) {
     auto result = co_await std::move(call);
     done->set_value(std::move(result));
   }
@@ -123,8 +124,10 @@ void keeps_the_contract(loop& threads, provider& p) {
 
   auto same_uid = wanted("b2");
   auto refused = threads.wait(p.create(same_uid));
-  if (!refused) CHECK(refused.error().why.code == "quota");
-  else threads.wait(p.destroy(refused->handle));
+  if (!refused)
+    CHECK(refused.error().why.code == "quota");
+  else
+    threads.wait(p.destroy(refused->handle));
 
   CHECK(threads.wait(p.kill(handle)));
   CHECK(threads.wait(p.kill(handle)));
@@ -218,7 +221,8 @@ TEST_CASE("files other than its own stay in the folder of a destroyed sandbox") 
   CHECK_FALSE(fs::exists(w.data / "org/acme/sandbox/b1/work"));
 }
 
-TEST_CASE("through the mounted proxy a program inside gets the proxy's word, and the ledger has its request") {
+TEST_CASE(
+    "through the mounted proxy a program inside gets the proxy's word, and the ledger has its request") {
   local_world w;
   if (!w.isolates()) return;
   auto what = wanted();
@@ -229,7 +233,8 @@ TEST_CASE("through the mounted proxy a program inside gets the proxy's word, and
   run.method = "POST";
   run.target = "/v1/processes/run";
   run.headers.set("Content-Type", "application/json");
-  run.body = R"({"command":"bash","args":["-c","exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n' >&3; cat <&3; env | grep -i ^https_proxy"]})";
+  run.body =
+      R"({"command":"bash","args":["-c","exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n' >&3; cat <&3; env | grep -i ^https_proxy"]})";
   wire::blocking_client http;
   const auto answer = http.fetch(w.provider->find(made->handle)->at, run);
   REQUIRE(answer);
