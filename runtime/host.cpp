@@ -1,7 +1,9 @@
 #include "runtime/host.h"
 
 #include <algorithm>
+#include <deque>
 #include <future>
+#include <mutex>
 
 #include "runtime/cell_parts.h"
 #include "runtime/host_core.h"
@@ -13,6 +15,9 @@ namespace {
 constexpr std::size_t max_command_id = 128;
 constexpr std::size_t max_query_rows = 10'000;
 constexpr std::chrono::seconds read_deadline{10};
+/// Subscriptions wake this many sleeping actors at once; the others wait their turn.
+constexpr std::size_t max_snapshot_wakes = 32;
+constexpr std::size_t max_waiting_snapshots = 10'000;
 
 bool printable(std::string_view id) {
   return !id.empty() && id.size() <= max_command_id &&
@@ -116,6 +121,41 @@ class host::impl : public host_core {
     if (const auto at = known_state(k)) {
       if (auto frame = topics.cached(k, *at)) return done(std::move(frame));
     }
+    if (awake(k)) return build_frame(k, std::move(done));
+    {
+      std::lock_guard lock(wakes_mutex_);
+      if (waking_ >= max_snapshot_wakes) {
+        if (waiting_.size() >= max_waiting_snapshots) {
+          return done(too_many("too_many_subscriptions", "too many snapshots of sleeping actors are asked for at once"));
+        }
+        waiting_.emplace_back(k, std::move(done));
+        return;
+      }
+      ++waking_;
+    }
+    wake_for(k, std::move(done));
+  }
+
+ private:
+  /// One of at most max_snapshot_wakes; hands its place on.
+  void wake_for(const key& k, snapshot_handler done) {
+    build_frame(k, [this, done = std::move(done)](auto is) {
+      done(std::move(is));
+      std::pair<std::optional<key>, snapshot_handler> next;
+      {
+        std::lock_guard lock(wakes_mutex_);
+        if (waiting_.empty()) {
+          --waking_;
+          return;
+        }
+        next = {waiting_.front().first, std::move(waiting_.front().second)};
+        waiting_.pop_front();
+      }
+      wake_for(*next.first, std::move(next.second));
+    });
+  }
+
+  void build_frame(const key& k, snapshot_handler done) {
     read(k, read_deadline, [this, done = std::move(done), k](cell* c, const problem* why) {
       if (why) return done(*why);
       snapshot_ptr frame = topics.cached(k, c->committed());
@@ -134,6 +174,10 @@ class host::impl : public host_core {
       });
     });
   }
+
+  std::mutex wakes_mutex_;
+  std::size_t waking_ = 0;
+  std::deque<std::pair<key, snapshot_handler>> waiting_;
 };
 
 host::host(host_options o) : impl_(std::make_unique<impl>(std::move(o))) {}
