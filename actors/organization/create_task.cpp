@@ -104,10 +104,11 @@ std::variant<json, problem> add(turn& t, const json& body, const std::string& pr
       body.contains("mode") ? text_of(body, "mode") : d.mode, text_or(body, "provider", d.provider),
       json_of(body, "requirements").value_or(d.requirements), t.principal(), made);
   t.run(
-      "INSERT INTO summaries (task, title, repository, status, owner, sandbox_state, sessions, files, "
-      "additions, deletions,"
-      " created_at, updated_at) VALUES (?, ?, ?, ?, ?, 'none', '[]', 0, 0, 0, ?, ?)",
-      task, title, repository, status, owner, t.now_ms(), t.now_ms());
+      "INSERT INTO summaries (task, title, words, repository, status, owner, sandbox_state, sessions, files, "
+      "additions,"
+      " deletions, created_at, updated_at)"
+      " VALUES (?1, ?2, lower(?2 || ' ' || ?3), ?4, ?5, ?6, 'none', '[]', 0, 0, 0, ?7, ?7)",
+      task, title, name, repository, status, owner, t.now_ms());
   return json{{"task", task}, {"title", title}, {"branch", name}};
 }
 

@@ -1,5 +1,3 @@
-#include <array>
-
 #include "actors/body.h"
 #include "actors/organization/handlers.h"
 #include "actors/organization/organization.h"
@@ -7,24 +5,41 @@
 namespace troupe::actors::organization_actor {
 namespace {
 
-// The parameters are the same for all orders: repository, statuses (a JSON array), owner, text, the sort
-// value and the task of the row before, how many.
-#define TROUPE_LIST(column, compare, order)                                                     \
-  "SELECT " TROUPE_SUMMARY_COLUMNS ", " column                                                  \
-  " FROM summaries s JOIN tasks t USING (task)"                                                 \
-  " WHERE (?1 IS NULL OR s.repository = ?1) AND (?2 IS NULL OR s.status IN (SELECT value FROM " \
-  "json_each(?2)))"                                                                             \
-  " AND (?3 IS NULL OR s.owner = ?3)"                                                           \
-  " AND (?4 IS NULL OR instr(lower(s.title || ' ' || t.branch), lower(?4)) > 0)"                \
-  " AND (?6 IS NULL OR (" column ", s.task) " compare                                           \
-  " (?5, ?6))"                                                                                  \
-  " ORDER BY " column " " order ", s.task " order " LIMIT ?7"
+// A list reads its index from the cursor on, at most `scanned_rows` of it, and fetches the rows that fit.
+// CROSS JOIN keeps the index outermost, and with it its order; an ORDER BY here would sort all that fits
+// before the first is shown. Parameters: repository, statuses (a JSON array), owner, text, how many, how far
+// to look, sort value and task of the cursor.
+#define TROUPE_LIST(column, order, after)                                                                    \
+  "SELECT " TROUPE_SUMMARY_COLUMNS ", f.at FROM (SELECT " column                                             \
+  " AS at, task, status, repository, owner, words FROM summaries WHERE " after " ORDER BY " column " " order \
+  ", task " order                                                                                            \
+  " LIMIT ?6) f CROSS JOIN summaries s ON s.task = f.task CROSS JOIN tasks t ON t.task = f.task"             \
+  " WHERE (?1 IS NULL OR f.repository = ?1) AND (?2 IS NULL OR f.status IN (SELECT value FROM "              \
+  "json_each(?2)))"                                                                                          \
+  " AND (?3 IS NULL OR f.owner = ?3) AND (?4 IS NULL OR instr(f.words, lower(?4)) > 0) LIMIT ?5"
+// Where the look of a list ended. Parameters: sort value and task of the cursor, how far.
+#define TROUPE_REACHED(column, order, after)                                                          \
+  "SELECT " column ", task FROM summaries WHERE " after " ORDER BY " column " " order ", task " order \
+  " LIMIT 1 OFFSET ?3"
 
-constexpr std::array<std::array<std::string_view, 2>, 3> lists{{
-    {TROUPE_LIST("s.updated_at", "<", "DESC"), TROUPE_LIST("s.updated_at", ">", "ASC")},
-    {TROUPE_LIST("s.created_at", "<", "DESC"), TROUPE_LIST("s.created_at", ">", "ASC")},
-    {TROUPE_LIST("s.title COLLATE NOCASE", "<", "DESC"), TROUPE_LIST("s.title COLLATE NOCASE", ">", "ASC")},
-}};
+struct statements {
+  std::string_view list, list_after, reached, reached_after;
+};
+#define TROUPE_ORDER(column, direction, compare)                                     \
+  {                                                                                  \
+    TROUPE_LIST(column, direction, "?7 IS NULL AND ?8 IS NULL"),                     \
+        TROUPE_LIST(column, direction, "(" column ", task) " compare " (?7, ?8)"),   \
+        TROUPE_REACHED(column, direction, "?1 IS NULL AND ?2 IS NULL"),              \
+        TROUPE_REACHED(column, direction, "(" column ", task) " compare " (?1, ?2)") \
+  }
+
+constexpr statements orders[3][2] = {
+    {TROUPE_ORDER("updated_at", "DESC", "<"), TROUPE_ORDER("updated_at", "ASC", ">")},
+    {TROUPE_ORDER("created_at", "DESC", "<"), TROUPE_ORDER("created_at", "ASC", ">")},
+    {TROUPE_ORDER("title COLLATE NOCASE", "DESC", "<"), TROUPE_ORDER("title COLLATE NOCASE", "ASC", ">")},
+};
+#undef TROUPE_ORDER
+#undef TROUPE_REACHED
 #undef TROUPE_LIST
 
 // A cursor is a JSON array: the sort value and the task of the last row.
@@ -87,24 +102,33 @@ answer list_tasks(const view& v, const json& body) {
     statuses = (it->is_array() ? *it : json::array({*it})).dump();
   }
   const auto limit = integer_of(body, "limit").value_or(50);
+  const auto& by = orders[sort == "created" ? 1 : by_title ? 2 : 0][order == "descending" ? 0 : 1];
+  const auto position = [&](const storage::row& r, int value, int task) {
+    const auto at_value = by_title ? json(r.get<std::string>(value)) : json(r.get<std::int64_t>(value));
+    return json::array({at_value, r.get<std::string>(task)}).dump();
+  };
   auto tasks = json::array();
-  json next = nullptr, last = nullptr;
+  json next = nullptr;
+  std::string last;
   v.each(
-      lists[sort == "created" ? 1
-            : by_title        ? 2
-                              : 0][order == "descending" ? 0 : 1],
+      at->task ? by.list_after : by.list,
       [&](const storage::row& r) {
         if (static_cast<std::int64_t>(tasks.size()) == limit) {
-          next = last.dump();
+          next = last;
           return false;
         }
         tasks.push_back(summary_of(r));
-        last = json::array(
-            {by_title ? json(r.get<std::string>(19)) : json(r.get<std::int64_t>(19)), tasks.back()["task"]});
+        last = position(r, 19, 0);
         return true;
       },
-      text_of(body, "repository"), statuses, text_of(body, "owner"), text_of(body, "text"), at->value,
-      at->task, limit + 1);
+      text_of(body, "repository"), statuses, text_of(body, "owner"), text_of(body, "text"), limit + 1,
+      organization_limits::scanned_rows, at->value, at->task);
+  // A page may be short, or empty, and not the last: the rest is looked through from where this look ended.
+  if (next.is_null()) {
+    v.each(
+        at->task ? by.reached_after : by.reached, [&](const storage::row& r) { next = position(r, 0, 1); },
+        at->value, at->task, organization_limits::scanned_rows - 1);
+  }
   return json{{"tasks", std::move(tasks)}, {"next", std::move(next)}};
 }
 

@@ -90,9 +90,11 @@ answer apply_task_summary(turn& t, const json& body) {
     error = text_or(body["error"], "detail", text_or(body["error"], "code", ""));
   if (error) error = clip(*error, organization_limits::summary_error);
   t.run(
-      "UPDATE summaries SET title = ?, status = ?, owner = coalesce(?, owner), position = ?, step = ?, "
-      "sandbox_state = ?,"
-      " sessions = ?, files = ?, additions = ?, deletions = ?, error = ?, updated_at = ? WHERE task = ?",
+      "UPDATE summaries SET title = ?1, words = lower(?1 || ' ' || (SELECT branch FROM tasks WHERE task = "
+      "?13)),"
+      " status = ?2, owner = coalesce(?3, owner), position = ?4, step = ?5, sandbox_state = ?6, sessions = "
+      "?7,"
+      " files = ?8, additions = ?9, deletions = ?10, error = ?11, updated_at = ?12 WHERE task = ?13",
       text_or(body, "title", ""), text_or(body, "status", ""), text_of(body, "owner"),
       integer_of(body, "position"), text_of(body, "step"), text_or(body, "sandbox_state", "none"),
       json_of(body, "sessions").value_or("[]"), integer_of(diff, "files").value_or(0),

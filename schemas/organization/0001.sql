@@ -60,10 +60,12 @@ CREATE TABLE tasks (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX task_branches ON tasks (repository, branch);
 
--- What a list of tasks shows; its task pushes it.
+-- What a list of tasks shows; its task pushes it. `words` is what a search looks at, in lower case. The indexes hold all
+-- that a list filters by, so that a row is read only when it is shown.
 CREATE TABLE summaries (
   task TEXT PRIMARY KEY REFERENCES tasks ON DELETE CASCADE,
   title TEXT NOT NULL,
+  words TEXT NOT NULL,
   repository TEXT NOT NULL,
   status TEXT NOT NULL,
   owner TEXT NOT NULL,
@@ -77,12 +79,10 @@ CREATE TABLE summaries (
   error TEXT,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX summaries_updated ON summaries (updated_at, task);
-CREATE INDEX summaries_created ON summaries (created_at, task);
-CREATE INDEX summaries_title ON summaries (title COLLATE NOCASE, task);
-CREATE INDEX summaries_status ON summaries (status, updated_at);
-CREATE INDEX summaries_repository ON summaries (repository, updated_at);
+);
+CREATE INDEX summaries_updated ON summaries (updated_at, task, status, repository, owner, words);
+CREATE INDEX summaries_created ON summaries (created_at, task, status, repository, owner, words);
+CREATE INDEX summaries_title ON summaries (title COLLATE NOCASE, task, status, repository, owner, words, title);
 
 -- Kept by triggers, so that a snapshot counts 50,000 tasks without reading them.
 CREATE TABLE counts (

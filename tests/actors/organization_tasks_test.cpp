@@ -204,7 +204,9 @@ TEST_CASE("what a task says of itself shows in the organization, with counts by 
             {"owner", "ada"},
             {"error", nullptr}});
   i.say(task, "org/acme", "org.apply_task_summary", s);
-  const auto seen = i.await([](const json& shown) { return shown["counts"] == json{{"running", 1}}; })["tasks"][0];
+  const auto seen = i.await([](const json& shown) {
+    return shown["counts"] == json{{"running", 1}};
+  })["tasks"][0];
   for (const auto* same :
        {"title", "status", "step", "sandbox_state", "sessions", "diff", "owner", "updated_at"})
     CHECK_MESSAGE(seen[same] == s[same], same);
@@ -335,4 +337,33 @@ TEST_CASE("a snapshot shows the tasks that changed last and counts all of them")
   CHECK(s["tasks"].size() == organization_limits::snapshot_tasks);
   CHECK(s["task_count"] == 300);
   CHECK(s["counts"] == json{{"idle", 300}});
+}
+
+TEST_CASE("a search through more tasks than one look takes goes on where it ended, and finds all") {
+  with_repository i;
+  constexpr int batches = organization_limits::scanned_rows / 200 + 1;
+  for (int batch = 0; batch < batches; ++batch) {
+    auto tasks = json::array();
+    for (int n = 0; n < 200; ++n) {
+      // Titles of their own and one that is searched for in the oldest, the middle and the newest batch.
+      const bool wanted = n == 7 && (batch == 0 || batch == batches / 2 || batch == batches - 1);
+      const auto number = std::to_string(batch) + " " + std::to_string(n);
+      tasks.push_back({{"repository", "widgets"}, {"description", (wanted ? "Needle " : "Hay ") + number}});
+    }
+    i.now.advance(std::chrono::seconds(1));
+    REQUIRE(i.org("org.import_tasks", {{"tasks", tasks}}).ok());
+  }
+  strings found;
+  int looks = 0;
+  for (json cursor; looks < 5; ++looks) {
+    json body{{"text", "needle"}};
+    if (!cursor.is_null()) body["cursor"] = cursor;
+    const auto page = i.list(body);
+    for (const auto& title : titles(page)) found.push_back(title);
+    cursor = page["next"];
+    if (cursor.is_null()) break;
+  }
+  CHECK(looks == 1);
+  const auto named = [&](int batch) { return "Needle " + std::to_string(batch) + " 7"; };
+  CHECK(found == strings{named(batches - 1), named(batches / 2), named(0)});
 }
