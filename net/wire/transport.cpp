@@ -4,11 +4,7 @@
 
 #include <cerrno>
 
-#include <boost/asio/error.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/write.hpp>
-
-#include "net/wire/websocket_impl.h"
+#include "net/wire/transport_over.h"
 
 namespace troupe::wire {
 
@@ -77,53 +73,8 @@ transport::peer_state transport::look() {
   return peer_state::ended;
 }
 
-namespace {
-
-template <class Stream>
-class transport_over final : public transport {
- public:
-  explicit transport_over(std::unique_ptr<Stream> s) : transport(s->get_executor()), stream_(std::move(s)) {}
-
-  asio::awaitable<std::size_t> read_some(asio::mutable_buffer into, error_code& ec) override {
-    if (read_expired()) {
-      ec = asio::error::timed_out;
-      co_return 0;
-    }
-    auto n = co_await stream_->async_read_some(into, asio::redirect_error(asio::use_awaitable, ec));
-    if (ec && read_expired()) ec = asio::error::timed_out;
-    co_return n;
-  }
-
-  asio::awaitable<void> write(buffers3 bytes, error_code& ec) override {
-    co_await asio::async_write(*stream_, bytes, asio::redirect_error(asio::use_awaitable, ec));
-    if (ec && write_expired()) ec = asio::error::timed_out;
-  }
-
-  stream_socket& socket() override {
-    if constexpr (std::is_same_v<Stream, stream_socket>) {
-      return *stream_;
-    } else {
-      return stream_->next_layer();
-    }
-  }
-
-  std::shared_ptr<websocket::impl> to_websocket(const websocket_options& options, peer who) override {
-    stop_timer();
-    return make_websocket(std::move(*stream_), options, std::move(who));
-  }
-
- private:
-  std::unique_ptr<Stream> stream_;
-};
-
-}  // namespace
-
 std::shared_ptr<transport> transport::plain(stream_socket s) {
   return std::make_shared<transport_over<stream_socket>>(std::make_unique<stream_socket>(std::move(s)));
-}
-
-std::shared_ptr<transport> transport::tls(std::unique_ptr<tls_stream> s) {
-  return std::make_shared<transport_over<tls_stream>>(std::move(s));
 }
 
 }  // namespace troupe::wire
