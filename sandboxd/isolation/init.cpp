@@ -267,8 +267,8 @@ class init {
         if (auto socket = start_files()) tell({{"event", "files"}}, {socket->get()});
       } else {
         for (auto& [id, p] : processes_) {
-          // A process comes to init when its keeper was killed.
-          if (p.pid == pid && p.keeper_gone)
+          // A process comes to init when its keeper was killed; either may be reaped first.
+          if (p.pid == pid)
             report_exit(id, p,
                         WIFSIGNALED(status) ? json{{"signal", WTERMSIG(status)}}
                                             : json{{"code", WEXITSTATUS(status)}});
