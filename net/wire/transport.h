@@ -10,11 +10,16 @@
 #include <memory>
 
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/system/error_code.hpp>
 
 #include "net/wire/asio.h"
 #include "net/wire/websocket.h"
+
+// Not included: its header alone would bind every program that serves to the TLS library.
+namespace boost::asio::ssl {
+template <typename>
+class stream;
+}
 
 namespace troupe::wire {
 

@@ -1,3 +1,5 @@
+#include <boost/asio/ssl/stream.hpp>
+
 #include "net/wire/transport_over.h"
 
 namespace troupe::wire {
