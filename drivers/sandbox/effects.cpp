@@ -88,7 +88,8 @@ effect_coroutine inspect(context_ptr w, run_ptr run) {
 
 attempt<json> plain_environment(const context& w, const effect_run& run) {
   json plain = json::object();
-  for (const auto& [name, value] : run.body().value("environment", json::object()).items()) {
+  const json environment = run.body().value("environment", json::object());
+  for (const auto& [name, value] : environment.items()) {
     if (value.is_string()) {
       plain[name] = value;
       continue;

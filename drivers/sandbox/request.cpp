@@ -51,7 +51,8 @@ attempt<sandbox_request> request_from(const json& body, const read_secret& secre
       take(*found, "private_files", r.private_files);
       take(*found, "pause", r.pause);
     }
-    for (const auto& [name, value] : body.value("environment", json::object()).items()) {
+    const json environment = body.value("environment", json::object());
+    for (const auto& [name, value] : environment.items()) {
       if (value.is_string()) {
         out.environment.emplace_back(name, value.get<std::string>());
         continue;

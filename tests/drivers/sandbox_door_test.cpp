@@ -63,6 +63,7 @@ class fixture {
   // Everything that comes back until the other side ends. `second` is sent after the first answer began.
   std::string talk(const std::string& text, const std::string& socket = "proxy.sock",
                    const std::string& second = {}) {
+    ++talks_;
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -91,7 +92,7 @@ class fixture {
     while (std::chrono::steady_clock::now() < end) {
       {
         std::lock_guard lock(mutex_);
-        if (!records_.empty()) return records_.back();
+        if (records_.size() >= talks_) return records_.back();  // written once the connection is over
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
@@ -108,6 +109,7 @@ class fixture {
   std::shared_ptr<network_door> door_;
   std::mutex mutex_;
   std::vector<egress_record> records_;
+  std::size_t talks_ = 0;
   std::thread thread_;
 };
 

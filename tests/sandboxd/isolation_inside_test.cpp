@@ -105,10 +105,10 @@ TEST_CASE("an agent cannot reach its supervisor's socket, spool or record") {
 TEST_CASE("limits cannot be raised from inside") {
   NEEDS_A_SANDBOX();
   box b;
-  CHECK(b.sh("ulimit -H -u").out == "128\n");
-  CHECK(b.sh("ulimit -H -u 100000").code != 0);
-  CHECK(b.sh("ulimit -H -f unlimited").code != 0);
-  CHECK(b.sh("ulimit -c").out == "0\n");
+  CHECK(b.sh("bash -c 'ulimit -H -u'").out == "128\n");
+  CHECK(b.sh("bash -c 'ulimit -H -u 100000'").code != 0);
+  CHECK(b.sh("bash -c 'ulimit -H -f unlimited'").code != 0);
+  CHECK(b.sh("bash -c 'ulimit -c'").out == "0\n");
   CHECK(b.sh("head -c 80000000 /dev/zero > /workspace/large").code != 0);
 }
 
