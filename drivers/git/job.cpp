@@ -178,20 +178,22 @@ void job::fill(git_remote_callbacks& callbacks) {
   callbacks.transfer_progress = on_progress;
   callbacks.sideband_progress = on_text;
   // No certificate_check: libgit2 itself then refuses a certificate or host key that is not known.
-  callbacks.credentials = [](git_credential** out, const char*, const char* user, unsigned int allowed,
+  callbacks.credentials = [](git_credential** out, const char* url, const char* user, unsigned int allowed,
                              void* payload) {
     auto& self = *static_cast<job*>(payload);
     const auto& secret = self.with_.secret;
     const bool key = secret.find("PRIVATE KEY-----") != std::string::npos;
     const std::string name = user != nullptr ? user : key ? "git" : "x-access-token";
-    if (allowed & GIT_CREDENTIAL_USERNAME) return git_credential_username_new(out, name.c_str());
-    if (secret.empty() || ++self.asked_ > max_credential_asks) {
-      self.unanswered_ = true;
+    const auto none = [](const char* why) {
+      git_error_set_str(GIT_ERROR_CALLBACK, why);
       return static_cast<int>(GIT_EAUTH);
-    }
-    if (key && (allowed & GIT_CREDENTIAL_SSH_MEMORY)) {
+    };
+    if (allowed & GIT_CREDENTIAL_USERNAME) return git_credential_username_new(out, name.c_str());
+    if (secret.empty()) return none("authentication is required");
+    if (++self.asked_ > max_credential_asks) return none("authentication failed");
+    if (std::string_view(url).starts_with("http://")) return none("a credential is not sent over plain http");
+    if (key && (allowed & GIT_CREDENTIAL_SSH_MEMORY))
       return git_credential_ssh_key_memory_new(out, name.c_str(), nullptr, secret.c_str(), nullptr);
-    }
     if (!key && (allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT)) {
       const auto colon = user == nullptr ? secret.find(':') : std::string::npos;  // "user:password"
       if (colon == std::string::npos)
@@ -199,8 +201,7 @@ void job::fill(git_remote_callbacks& callbacks) {
       return git_credential_userpass_plaintext_new(out, secret.substr(0, colon).c_str(),
                                                    secret.c_str() + colon + 1);
     }
-    self.unanswered_ = true;
-    return static_cast<int>(GIT_EAUTH);
+    return none(key ? "it takes no private key" : "it takes no password, only a private key");
   };
 }
 

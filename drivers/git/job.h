@@ -60,8 +60,7 @@ class job {
   };
 
   credential with_;
-  int asked_ = 0;            // times libgit2 wanted a credential
-  bool unanswered_ = false;  // true when it wanted one of a kind that we do not have
+  int asked_ = 0;  // times libgit2 wanted a credential
   std::atomic<bool> ended_{false};
   std::mutex mutex_;
   int socket_ = -1;  // open while libgit2 uses it
