@@ -198,9 +198,10 @@ class demo {
 
   void create_task() {
     const auto began = clock::now();
-    const auto made =
-        c_.server().command(c_.org_key(), "org.create_task",
-                            {{"repository", repository_}, {"description", o_.prompt}, {"agent", o_.agent}});
+    json body{{"repository", repository_}, {"description", o_.prompt}, {"agent", o_.agent}};
+    // The server only allows it; a task has to ask for it.
+    if (o_.unsafe) body["provider"] = "unsafe";
+    const auto made = c_.server().command(c_.org_key(), "org.create_task", body);
     branch_ = made.at("branch").get<std::string>();
     key_ = fmt::format("{}/task/{}", c_.org_key(), made.at("task").get<std::string>());
     fact("task",

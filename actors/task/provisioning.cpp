@@ -130,9 +130,10 @@ void take(turn& t, record& r, const std::string& step, const json& result) {
   const auto& code = field(result, "exit_code");
   const bool timed_out = field(result, "timed_out") == true;
   if (!timed_out && code == 0) return end_step(t, r, "done", setup_command(r), output);
-  const auto how = timed_out ? "did not end within " + std::to_string(setup_deadline.count()) + " minutes"
-                   : code.is_null() ? std::string("was ended by a signal")
-                                    : "ended with exit code " + code.dump();
+  const auto how =
+      timed_out ? "did not end in time (" + std::to_string(number_field(result, "duration_ms") / 1000) + " s)"
+      : code.is_null() ? std::string("was ended by a signal")
+                       : "ended with exit code " + code.dump();
   end_step(t, r, "failed", how, output);
   fail(t, r,
        "the setup command `" + clip(setup_command(r), 200) + "` " + how + ": " + tail(output, 800) +

@@ -18,6 +18,16 @@ json default_requirements() {
           {"network", {{"rule", "public"}}}};
 }
 
+// A task may ask for the provider "unsafe": no isolation at all, which the server refuses unless it was
+// started for that. Nothing is enforced then, so nothing can be required.
+constexpr std::string_view unsafe_provider = "unsafe";
+
+json as_best_effort(const json& wanted) {
+  if (wanted.is_object() && wanted.contains("value"))
+    return {{"value", wanted["value"]}, {"best_effort", true}};
+  return {{"value", wanted}, {"best_effort", true}};
+}
+
 json spec(const record& r) {
   auto requirements = default_requirements();
   const auto& network = field(r.repository, "network");
@@ -27,10 +37,14 @@ json spec(const record& r) {
       requirements["network"]["allow"] = allow;
   }
   for (const auto& [name, wanted] : r.requirements.items()) requirements[name] = wanted;
-  json s{{"provider", r.provider},
+  const bool unsafe = r.provider == unsafe_provider;
+  if (unsafe)
+    for (auto& [name, wanted] : requirements.items()) wanted = as_best_effort(wanted);
+  json s{{"provider", unsafe ? "local" : r.provider},
          {"requirements", std::move(requirements)},
          {"environment", r.repository.value("environment", json::object())},
          {"mounts", {{{"source", r.mirror}, {"target", "/mirror"}, {"read_only", true}}}}};
+  if (unsafe) s["unsafe_no_isolation"] = true;
   if (const auto& forwards = field(network, "forwards"); forwards.is_array()) s["forwards"] = forwards;
   return s;
 }

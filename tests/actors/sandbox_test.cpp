@@ -115,3 +115,16 @@ TEST_CASE("a destruction that fails is tried again") {
   w.await_state("destroyed");
   w.h.await(w.task, [](const json& t) { return t["sandbox"]["state"] == "destroyed"; });
 }
+
+TEST_CASE("no isolation is only asked for by name, and then nothing is required") {
+  workshop w;
+  w.make_task("x", {{"provider", "unsafe"}});
+  w.mirror();
+  const auto asked = w.create_sandbox();
+  CHECK(asked["unsafe_no_isolation"] == true);
+  for (const auto& [name, wanted] : asked["requirements"].items())
+    CHECK_MESSAGE(wanted["best_effort"] == true, name);
+  w.make_task("y");
+  w.mirror();
+  CHECK_FALSE(w.h.effect("sandbox.create")->body().contains("unsafe_no_isolation"));
+}
