@@ -93,7 +93,8 @@ wire::handler context::for_people(caller_handler h) {
   return [self = shared_from_this(), h = std::move(h)](wire::exchange& ex) -> asio::awaitable<void> {
     auto who = self->identify(ex.request());
     if (!who) {
-      co_await self->refuse(ex, unauthorized(), ex.request().path);
+      auto why = unauthorized();
+      co_await self->refuse(ex, why, ex.request().path);
       co_return;
     }
     co_await h(ex, *who);

@@ -9,7 +9,8 @@ namespace {
 
 asio::awaitable<void> no_such_route(std::shared_ptr<context> c, wire::exchange& ex) {
   if (!co_await c->admit(ex)) co_return;
-  co_await c->refuse(ex, not_found("nothing is at " + ex.request().path), ex.request().path);
+  auto why = not_found("nothing is at " + ex.request().path);
+  co_await c->refuse(ex, why, ex.request().path);
 }
 
 asio::awaitable<void> wrong_method(std::shared_ptr<context> c, wire::exchange& ex, std::string allowed) {

@@ -23,7 +23,8 @@ asio::awaitable<void> give(context& c, wire::exchange& ex, const looked& found, 
   if (auto* why = std::get_if<problem>(&found)) {
     co_await c.refuse(ex, *why, std::move(instance));
   } else {
-    co_await c.reply(ex, json_answer(200, std::get<json>(found)));
+    auto answer = json_answer(200, std::get<json>(found));
+    co_await c.reply(ex, std::move(answer));
   }
 }
 
@@ -74,7 +75,8 @@ asio::awaitable<void> actors(std::shared_ptr<context> c, wire::exchange& ex, con
     auto parts = std::string_view(f.prefix);
     auto name = parts.starts_with("org/") ? parts.substr(4, parts.find('/', 4) - 4) : std::string_view();
     if (name.empty() || !by.who.may(name, "admin")) {
-      co_await c->refuse(ex, instance_admins_only(), ex.request().path);
+      auto why = instance_admins_only();
+      co_await c->refuse(ex, why, ex.request().path);
       co_return;
     }
     auto root = "org/" + std::string(name);
@@ -145,7 +147,8 @@ asio::awaitable<void> sql(std::shared_ptr<context> c, wire::exchange& ex, const 
 
 asio::awaitable<void> host_state(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
   if (!by.who.admin && !by.who.everything) {
-    co_await c->refuse(ex, instance_admins_only(), ex.request().path);
+    auto why = instance_admins_only();
+    co_await c->refuse(ex, why, ex.request().path);
     co_return;
   }
   auto look = [&]() -> looked { return c->looking.host_state(); };

@@ -21,7 +21,8 @@ asio::awaitable<void> done(context& c, wire::exchange& ex, std::optional<problem
   if (why) {
     co_await c.refuse(ex, *why, ex.request().path);
   } else {
-    co_await c.reply(ex, wire::response::empty(204));
+    auto answer = wire::response::empty(204);
+    co_await c.reply(ex, std::move(answer));
   }
 }
 
@@ -75,7 +76,8 @@ asio::awaitable<void> list(std::shared_ptr<context> c, wire::exchange& ex, const
       for (const auto& one : std::get<std::vector<secret_name>>(found))
         names.push_back({{"name", one.name}, {"updated_at", one.updated_at}});
       json body{{"secrets", std::move(names)}};
-      co_await c->reply(ex, json_answer(200, body));
+      auto answer = json_answer(200, body);
+      co_await c->reply(ex, std::move(answer));
       co_return;
     }
   }

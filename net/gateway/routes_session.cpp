@@ -33,11 +33,13 @@ asio::awaitable<void> health(std::shared_ptr<context> c, wire::exchange& ex) {
             {"version", c->options.version},
             {"uptime_ms", s.uptime.count()}};
   auto status = ex.stopping() ? 503 : 200;
-  co_await c->reply(ex, json_answer(status, body));
+  auto answer = json_answer(status, body);
+  co_await c->reply(ex, std::move(answer));
 }
 
 asio::awaitable<void> whoami(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
-  co_await c->reply(ex, json_answer(200, shown_principal(by.who)));
+  auto answer = json_answer(200, shown_principal(by.who));
+  co_await c->reply(ex, std::move(answer));
 }
 
 asio::awaitable<void> sign_in(std::shared_ptr<context> c, wire::exchange& ex) {
@@ -103,7 +105,8 @@ asio::awaitable<void> sessions(std::shared_ptr<context> c, wire::exchange& ex, c
                     {"created_at", one.created_at},
                     {"expires_at", one.expires_at}});
   json body{{"sessions", std::move(list)}};
-  co_await c->reply(ex, json_answer(200, body));
+  auto answer = json_answer(200, body);
+  co_await c->reply(ex, std::move(answer));
 }
 
 asio::awaitable<void> sandbox(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {

@@ -30,7 +30,8 @@ asio::awaitable<void> schema_file(std::shared_ptr<context> c, wire::exchange& ex
       co_return;
     }
   }
-  co_await c->refuse(ex, not_found("there is no such schema"), ex.request().path);
+  auto why = not_found("there is no such schema");
+  co_await c->refuse(ex, why, ex.request().path);
 }
 
 asio::awaitable<void> page(std::shared_ptr<context> c, wire::exchange& ex, const dashboard::file& f) {

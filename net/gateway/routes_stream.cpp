@@ -153,7 +153,8 @@ asio::awaitable<void> stream(std::shared_ptr<context> c, wire::exchange& ex, con
         co_return;
       }
     }
-    co_await events(c, ex, at, static_cast<std::uint64_t>(from.value_or(0)), by);
+    auto first = static_cast<std::uint64_t>(from.value_or(0));
+    co_await events(c, ex, at, first, by);
     co_return;
   }
   auto page = co_await page_of(*c, at, static_cast<std::uint64_t>(after.value_or(0)),

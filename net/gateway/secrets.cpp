@@ -161,7 +161,8 @@ class sealed_files final : public secret_store {
     try {
       std::vector<secret_name> names;
       if (!key::valid_id(org)) return names;
-      for (const auto& [name, entry] : load(org).items())
+      auto all = load(org);
+      for (const auto& [name, entry] : all.items())
         names.push_back({name, entry.at("updated_at").get<std::int64_t>()});
       return names;
     } catch (const std::exception& e) {

@@ -3,9 +3,10 @@
 // Coroutines run on the executor that they were spawned on. Debian's Asio (1.74) has no cancellation slots:
 // what must be cancellable offers close() or a deadline.
 //
-// GCC 12 destroys some temporaries of a co_await expression twice: a braced {…} or T{…} of an aggregate, a
-// lambda that captures anything with a destructor, and the branches of ?: (co_await f(a ? string("x") :
-// string("y"))). Name it on a line of its own first, then co_await with the name.
+// GCC 12 miscompiles some temporaries of a co_await expression (destroyed twice, or a trap): a braced {...}
+// or T{...} of an aggregate, a lambda that captures anything with a destructor, the branches of ?:, and the
+// result of a call whose own arguments are temporaries: co_await f(make("x" + y)). Name it on a line of its
+// own first, then co_await with the name.
 #pragma once
 
 #include <chrono>

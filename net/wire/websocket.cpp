@@ -95,7 +95,7 @@ asio::awaitable<std::optional<ws_message>> websocket::impl::read() {
 }
 
 bool websocket::impl::enqueue(shared_bytes bytes, bool text) {
-  if (over || closing || !bytes) return false;
+  if (over || closing || deaf_peer_ || !bytes) return false;
   bool idle = queue.empty();
   // A lone message always fits, however long.
   if (!idle && (queue.size() > options.queue_messages || queued_bytes + bytes->size() > options.queue_bytes))
@@ -114,11 +114,11 @@ bool websocket::impl::enqueue(shared_bytes bytes, bool text) {
 asio::awaitable<bool> websocket::impl::write(shared_bytes bytes, bool text) {
   auto self = shared_from_this();
   while (!enqueue(bytes, text)) {
-    if (over || closing || !bytes) co_return false;
+    if (over || closing || deaf_peer_ || !bytes) co_return false;
     co_await changed();
   }
   auto mine = accepted_;
-  while (written_ < mine && !over) co_await changed();
+  while (written_ < mine && !over && !deaf_peer_) co_await changed();
   co_return written_ >= mine;
 }
 
@@ -133,6 +133,14 @@ asio::awaitable<void> websocket::impl::pump() {
     });
     auto ec = co_await write_message(asio::buffer(*next.bytes), next.text);
     write_timer_.cancel();
+    if (ec && reading_) {
+      deaf_peer_ = true;
+      write_timer_.expires_after(options.close_limit);
+      write_timer_.async_wait([weak = weak_from_this()](const error_code& late) {
+        if (auto self = late ? nullptr : weak.lock()) self->cut();
+      });
+      break;
+    }
     if (ec) {
       ended(ec);
       break;
@@ -142,7 +150,7 @@ asio::awaitable<void> websocket::impl::pump() {
     ++written_;
     wake();
   }
-  if (over) {
+  if (over || deaf_peer_) {
     queue.clear();
     queued_bytes = 0;
   }

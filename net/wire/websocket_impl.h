@@ -76,6 +76,9 @@ struct websocket::impl : std::enable_shared_from_this<websocket::impl> {
   bool reading_ = false;
   bool pumping_ = false;
   bool close_done_ = false;
+  // A write failed while somebody reads: what the peer said before it stopped listening (its close) is still
+  // read.
+  bool deaf_peer_ = false;
 };
 
 std::shared_ptr<websocket::impl> make_websocket(stream_socket&& s, const websocket_options& options,
