@@ -128,7 +128,9 @@ asio::awaitable<void> post_install(daemon_ptr d, wire::exchange& x) {
 
 void add_agent_routes(wire::router& to, daemon_ptr d) {
   to.on("GET", "/v1/health", [d](wire::exchange& x) -> asio::awaitable<void> {
-    co_await d->out.reply(x, wire::response::json(200, std::string(R"({"status":"ok"})")));
+    std::string well = R"({"status":"ok"})";
+    auto said = wire::response::json(200, std::move(well));
+    co_await d->out.reply(x, std::move(said));
   });
   to.on("GET", "/v1/agents", [d](wire::exchange& x) { return list(d, x); });
   to.on("GET", "/v1/agents/{agent}", [d](wire::exchange& x) { return get(d, x); });

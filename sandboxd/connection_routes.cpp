@@ -330,7 +330,8 @@ asio::awaitable<void> stream(daemon_ptr d, wire::exchange& x) {
       continue;
     }
     auto until = wire::clock::now() + heartbeat_every;
-    if (alive && !co_await changed.wait(until)) alive = co_await x.write(std::string(": heartbeat\n\n"));
+    std::string quiet = ": heartbeat\n\n";
+    if (alive && !co_await changed.wait(until)) alive = co_await x.write(std::move(quiet));
   }
   spool.unwatch(watcher);
   if (alive) co_await x.finish();

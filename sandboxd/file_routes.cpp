@@ -129,7 +129,8 @@ asio::awaitable<void> read_file(daemon_ptr d, wire::exchange& x) {
   // The place has looked already; a place that lies must not make the daemon wait on a FIFO.
   if (opened && !S_ISREG(st.st_mode)) opened = os_error{EISDIR, path};
   if (!opened) {
-    co_await d->out.reply(x, contract::file_problem(opened.error(), shown(d, path)));
+    auto refusal = contract::file_problem(opened.error(), shown(d, path));
+    co_await d->out.reply(x, std::move(refusal));
     co_return;
   }
   auto fd = std::move(opened).value();
@@ -205,7 +206,8 @@ asio::awaitable<void> write_file(daemon_ptr d, wire::exchange& x) {
   }
   auto opened = co_await d->where.open(path, open_mode::replace);
   if (!opened) {
-    co_await d->out.reply(x, contract::file_problem(opened.error(), shown(d, path)));
+    auto refusal = contract::file_problem(opened.error(), shown(d, path));
+    co_await d->out.reply(x, std::move(refusal));
     co_return;
   }
   std::uint64_t written = 0;

@@ -343,7 +343,8 @@ asio::awaitable<void> follow(daemon_ptr d, wire::exchange& x, std::shared_ptr<pr
       continue;
     }
     auto until = wire::clock::now() + keep_alive_every;
-    if (alive && !co_await changed.wait(until)) alive = co_await x.write(std::string(":\n\n"));
+    std::string quiet = ":\n\n";
+    if (alive && !co_await changed.wait(until)) alive = co_await x.write(std::move(quiet));
   }
   p->spool().unwatch(watcher);
   if (alive) co_await x.finish();
@@ -428,7 +429,8 @@ json shown(const process_config& c) {
 }
 
 asio::awaitable<void> get_config(daemon_ptr d, wire::exchange& x) {
-  co_await d->out.reply(x, json_response(shown(d->config)));
+  auto said = json_response(shown(d->config));
+  co_await d->out.reply(x, std::move(said));
 }
 
 asio::awaitable<void> post_config(daemon_ptr d, wire::exchange& x) {
@@ -453,7 +455,8 @@ asio::awaitable<void> post_config(daemon_ptr d, wire::exchange& x) {
   c.default_run_timeout_ms = std::min(c.default_run_timeout_ms, c.max_run_timeout_ms);
   d->config = c;
   for (auto& [number, p] : d->processes) p->spool().set_capacity(c.max_log_bytes);
-  co_await d->out.reply(x, json_response(shown(c)));
+  auto said = json_response(shown(c));
+  co_await d->out.reply(x, std::move(said));
 }
 
 // ---- keys
