@@ -36,7 +36,7 @@ struct statements {
 constexpr statements orders[3][2] = {
     {TROUPE_ORDER("updated_at", "DESC", "<"), TROUPE_ORDER("updated_at", "ASC", ">")},
     {TROUPE_ORDER("created_at", "DESC", "<"), TROUPE_ORDER("created_at", "ASC", ">")},
-    {TROUPE_ORDER("title COLLATE NOCASE", "DESC", "<"), TROUPE_ORDER("title COLLATE NOCASE", "ASC", ">")},
+    {TROUPE_ORDER("title", "DESC", "<"), TROUPE_ORDER("title", "ASC", ">")},
 };
 #undef TROUPE_ORDER
 #undef TROUPE_REACHED

@@ -64,7 +64,7 @@ CREATE UNIQUE INDEX task_branches ON tasks (repository, branch);
 -- that a list filters by, so that a row is read only when it is shown.
 CREATE TABLE summaries (
   task TEXT PRIMARY KEY REFERENCES tasks ON DELETE CASCADE,
-  title TEXT NOT NULL,
+  title TEXT NOT NULL COLLATE NOCASE,
   words TEXT NOT NULL,
   repository TEXT NOT NULL,
   status TEXT NOT NULL,
@@ -82,7 +82,7 @@ CREATE TABLE summaries (
 );
 CREATE INDEX summaries_updated ON summaries (updated_at, task, status, repository, owner, words);
 CREATE INDEX summaries_created ON summaries (created_at, task, status, repository, owner, words);
-CREATE INDEX summaries_title ON summaries (title COLLATE NOCASE, task, status, repository, owner, words, title);
+CREATE INDEX summaries_title ON summaries (title, task, status, repository, owner, words);
 
 -- Kept by triggers, so that a snapshot counts 50,000 tasks without reading them.
 CREATE TABLE counts (
