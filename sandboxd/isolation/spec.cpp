@@ -45,7 +45,9 @@ std::uint64_t number(const json& object, const std::string& at, const char* name
                      std::optional<std::uint64_t> otherwise = {}) {
   if (otherwise && !object.contains(name)) return *otherwise;
   const auto& value = need(object, at, name);
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
+  const bool whole =
+      value.is_number_unsigned() || (value.is_number_integer() && value.get<std::int64_t>() >= 0);
+  if (!whole || value.get<std::uint64_t>() > most)
     throw not_a_spec(at + "/" + name + ": must be a whole number from 0 to " + std::to_string(most));
   return value.get<std::uint64_t>();
 }
