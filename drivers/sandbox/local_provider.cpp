@@ -388,13 +388,13 @@ class provider_on_this_machine final : public local_provider {
     json mounts = json::array();
     for (const auto& mount : what.mounts) {
       constexpr std::string_view mirror = "mirror:";
-      const auto org = key(p.sandbox).id_of("org");
+      const std::string org(key(p.sandbox).id_of("org"));  // a view of the key's text, which goes with it
       const auto name = mount.source.substr(std::min(mirror.size(), mount.source.size()));
       if (!mount.source.starts_with(mirror) || name.empty() || name.find('/') != std::string::npos ||
           name[0] == '.')
         return invalid("making sandbox " + what.sandbox + ": the mount " + mount.source +
                        " is not mirror:NAME");
-      const auto from = options_.data / "org" / std::string(org) / "mirrors" / (name + ".git");
+      const auto from = options_.data / "org" / org / "mirrors" / (name + ".git");
       std::error_code ec;
       if (!fs::is_directory(from, ec))
         return not_found("making sandbox " + what.sandbox + ": the mirror " + name +
