@@ -197,8 +197,7 @@ std::string branch_from(std::string_view title, std::string_view prefix) {
     words.resize(end == words.npos || end < max_branch_words / 3 ? max_branch_words : end);
   }
   while (!words.empty() && words.back() == '-') words.pop_back();
-  // git takes no part that ends so.
-  if (words.empty() || words == "lock") words = "task";
+  if (words.empty()) words = "task";
   return std::string(prefix) + words;
 }
 
