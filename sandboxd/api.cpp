@@ -92,6 +92,7 @@ outcome<std::unique_ptr<api>> api::make(wire::executor ex, place& where, std::st
   add_agent_routes(routes, d);
   add_connection_routes(routes, d);
   add_process_routes(routes, d);
+  add_log_routes(routes, d);
   add_terminal_routes(routes, d);
   add_file_routes(routes, d);
   routes.before([d](wire::exchange& x) { return check_access(d, x); });

@@ -63,6 +63,7 @@ using daemon_ptr = std::shared_ptr<daemon>;
 void add_agent_routes(wire::router& to, daemon_ptr d);
 void add_connection_routes(wire::router& to, daemon_ptr d);
 void add_process_routes(wire::router& to, daemon_ptr d);
+void add_log_routes(wire::router& to, daemon_ptr d);
 void add_terminal_routes(wire::router& to, daemon_ptr d);
 void add_file_routes(wire::router& to, daemon_ptr d);
 

@@ -287,8 +287,6 @@ asio::awaitable<void> post_move(daemon_ptr d, wire::exchange& x) {
   co_await do_once(d->out, x, d->keys, std::move(what));
 }
 
-// ---- upload-batch
-
 struct unpacking {
   std::string folder;
   json paths = json::array();
