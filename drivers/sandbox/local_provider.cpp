@@ -91,7 +91,7 @@ attempt<bool> write_file(const fs::path& file, const std::string& text) {
 failed from_sandboxd(const std::string& what, const json& answer) {
   const int number = answer.value("errno", 0);
   auto text = what + ": " + answer.value("text", std::string("no reason given"));
-  if (number) text += std::string(" (") + strerrorname_np(number) + ")";
+  if (const char* name = number ? strerrorname_np(number) : nullptr) text += std::string(" (") + name + ")";
   switch (number) {
     case ENOSPC:
     case EDQUOT:

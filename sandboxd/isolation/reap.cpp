@@ -49,6 +49,12 @@ outcome<reaped> reap(const sandbox_spec& spec, bool files) {
   const bool ours = record && record->nonce == spec.nonce;
   out.was_there = fs::exists(spec.run(), ec) || fs::exists(spec.work(), ec);
 
+  // What a v1 freezer holds cannot die; v2 does not mind.
+  for (auto& hierarchies : candidates(ours ? &*record : nullptr)) {
+    cgroups groups(std::move(hierarchies), "sb-" + spec.nonce);
+    if (groups.can_freeze() && !groups.processes().empty())
+      (void)groups.freeze(false, std::chrono::milliseconds(100));
+  }
   if (ours) {
     // The supervisor first: with it go bwrap and PID 1, and with PID 1 the kernel ends the rest. The others
     // by name all the same: each may have outlived what should have taken it along.
