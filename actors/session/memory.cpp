@@ -6,7 +6,8 @@
 namespace troupe::actors::sessions {
 namespace {
 
-constexpr std::int64_t max_sayings = 400;
+constexpr std::string_view agent_mark = "Assistant: ";
+constexpr std::int64_t max_sayings = 4000;
 
 }  // namespace
 
@@ -21,16 +22,9 @@ std::string text_of(const json& content) {
   return text;
 }
 
-// Pieces of one message come in many batches: they are put together again.
+// Pieces of one message stay rows of their own: they are put together when they are needed, which is rare.
 void remember(turn& t, std::string_view who, std::string_view text) {
   if (text.empty()) return;
-  if (who == "agent") {
-    t.run(
-        "UPDATE said SET text = substr(text || ?, 1, ?) WHERE seq = (SELECT max(seq) FROM said) AND who = "
-        "'agent'",
-        text, static_cast<std::int64_t>(max_said));
-    if (t.changes() > 0) return;
-  }
   t.run("INSERT INTO said (seq, who, text) SELECT coalesce(max(seq), 0) + 1, ?, ? FROM said", who,
         clip(text, max_said));
   t.run("DELETE FROM said WHERE seq <= (SELECT max(seq) FROM said) - ?", max_sayings);
@@ -40,19 +34,26 @@ std::string context(const view& v) {
   std::vector<std::string> newest_first;
   std::size_t size = 0;
   bool all = true;
+  std::string before;
   v.each("SELECT who, text FROM said ORDER BY seq DESC", [&](const auto& row) {
     const auto who = row.template get<std::string>(0);
-    const auto* mark = who == "person" ? "User: " : who == "agent" ? "Assistant: " : "Tool: ";
-    auto line = mark + row.template get<std::string>(1) + "\n\n";
-    size += line.size();
+    const auto said = row.template get<std::string>(1);
+    size += said.size() + 16;
     if (size > max_context_bytes) return all = false;
-    newest_first.push_back(std::move(line));
+    // A piece that comes before one of the same message goes in front of it.
+    if (who == "agent" && before == who) {
+      newest_first.back().insert(agent_mark.size(), said);
+    } else {
+      const auto mark = who == "person" ? std::string_view("User: ") : who == "agent" ? agent_mark : "Tool: ";
+      newest_first.push_back(std::string(mark) + said);
+    }
+    before = who;
     return true;
   });
   std::string text =
       "This conversation goes on in a new process of yours. What was said and done before, oldest first";
   text += all ? ":\n\n" : " (the beginning is left out):\n\n";
-  for (auto line = newest_first.rbegin(); line != newest_first.rend(); ++line) text += *line;
+  for (auto line = newest_first.rbegin(); line != newest_first.rend(); ++line) text += *line + "\n\n";
   return text + "The new message follows.";
 }
 

@@ -42,15 +42,17 @@ record load(const view& v) {
         r.total_tokens = number(), r.cost = real(), r.cost_before = real(), r.currency = text(),
         r.summary = text();
       });
+  r.loaded = static_cast<const fields&>(r);
   return r;
 }
 
 void save(turn& t, record& r) {
   r.error = clip(r.error, max_error);
   r.title = clip(r.title, max_title);
+  if (r.loaded && static_cast<const fields&>(r) == *r.loaded) return;
   r.updated_at = t.now_ms();
   t.run(
-      "INSERT OR REPLACE INTO session (id, "
+      "INSERT INTO session (id, "
       "status, error, agent, title, title_by, created_by, created_at, updated_at, guard, prompt_seconds, "
       "permission_seconds, max_tokens, handle, sandbox_state, generation, cwd, environment, ask, asking, "
       "slot, wake, link, links, connection, link_generation, start_effect, start_request, feed, "
@@ -60,7 +62,30 @@ void save(turn& t, record& r) {
       "cost_before, currency, summary"
       ") VALUES (1, "
       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+      ") ON CONFLICT (id) DO UPDATE SET "
+      "status = excluded.status, error = excluded.error, agent = excluded.agent, "
+      "title = excluded.title, title_by = excluded.title_by, created_by = excluded.created_by, "
+      "created_at = excluded.created_at, updated_at = excluded.updated_at, guard = excluded.guard, "
+      "prompt_seconds = excluded.prompt_seconds, permission_seconds = excluded.permission_seconds, "
+      "max_tokens = excluded.max_tokens, handle = excluded.handle, "
+      "sandbox_state = excluded.sandbox_state, generation = excluded.generation, cwd = excluded.cwd, "
+      "environment = excluded.environment, ask = excluded.ask, asking = excluded.asking, "
+      "slot = excluded.slot, wake = excluded.wake, link = excluded.link, links = excluded.links, "
+      "connection = excluded.connection, link_generation = excluded.link_generation, "
+      "start_effect = excluded.start_effect, start_request = excluded.start_request, "
+      "feed = excluded.feed, agent_session = excluded.agent_session, replaying = excluded.replaying, "
+      "context_due = excluded.context_due, mode_wanted = excluded.mode_wanted, "
+      "model_wanted = excluded.model_wanted, capabilities = excluded.capabilities, "
+      "agent_info = excluded.agent_info, modes = excluded.modes, models = excluded.models, "
+      "config_options = excluded.config_options, commands = excluded.commands, plan = excluded.plan, "
+      "guard_count = excluded.guard_count, guard_total = excluded.guard_total, "
+      "turns = excluded.turns, context_used = excluded.context_used, "
+      "context_size = excluded.context_size, input_tokens = excluded.input_tokens, "
+      "output_tokens = excluded.output_tokens, cached_read_tokens = excluded.cached_read_tokens, "
+      "cached_write_tokens = excluded.cached_write_tokens, total_tokens = excluded.total_tokens, "
+      "cost = excluded.cost, cost_before = excluded.cost_before, currency = excluded.currency, "
+      "summary = excluded.summary",
       r.status, r.error, r.agent, r.title, r.title_by, r.created_by, r.created_at, r.updated_at, r.guard,
       r.prompt_seconds, r.permission_seconds, r.max_tokens, r.handle, r.sandbox_state, r.generation, r.cwd,
       r.environment.dump(), r.ask, r.asking, r.slot, r.wake, r.link, r.links, r.connection, r.link_generation,
@@ -69,6 +94,7 @@ void save(turn& t, record& r) {
       r.config_options.dump(), r.commands.dump(), r.plan.dump(), r.guard_count, r.guard_total, r.turns,
       r.context_used, r.context_size, r.input_tokens, r.output_tokens, r.cached_read_tokens,
       r.cached_write_tokens, r.total_tokens, r.cost, r.cost_before, r.currency, r.summary);
+  r.loaded = static_cast<const fields&>(r);
 }
 
 std::optional<running_turn> current_turn(const view& v) {

@@ -27,7 +27,7 @@ inline constexpr std::chrono::seconds cancel_grace{30};  // then the agent's pro
 inline constexpr std::chrono::seconds settle_time{15};  // for the feed to bring what the effect knows already
 inline constexpr std::chrono::minutes start_deadline{5};
 
-struct record {
+struct fields {
   std::string status = "pending", error, agent, title, title_by, created_by;
   std::int64_t created_at = 0, updated_at = 0;
   bool guard = true;
@@ -59,6 +59,13 @@ struct record {
 
   bool closed() const { return status == "closed"; }
   bool may_run() const { return asking && slot == ask && !handle.empty() && sandbox_state == "running"; }
+
+  bool operator==(const fields&) const = default;
+};
+
+struct record : fields {
+  /// As the row stands, so that what did not change is not written (and not kept in the history).
+  std::optional<fields> loaded;
 };
 
 /// The running prompt.

@@ -50,15 +50,17 @@ record load(const view& v) {
         r.bundle = text(), r.bundle_commit = text(), r.bundle_bytes = number(), r.bundle_at = number(),
         r.summary = text();
       });
+  r.loaded = static_cast<const fields&>(r);
   return r;
 }
 
 void save(turn& t, record& r) {
   r.error = clip(r.error, max_error);
   r.work_error = clip(r.work_error, max_error);
+  if (r.loaded && static_cast<const fields&>(r) == *r.loaded) return;
   r.updated_at = t.now_ms();
   t.run(
-      "INSERT OR REPLACE INTO task (id, "
+      "INSERT INTO task (id, "
       "status, error, title, branch, description, existing_branch, repository, owner, agent, model, mode, "
       "provider, requirements, created_by, created_at, updated_at, sandbox, sandbox_state, handle, tier, "
       "items, creation, generation, prepared, step, effect, mirror, base_branch, base, head, work_effect, "
@@ -66,13 +68,32 @@ void save(turn& t, record& r) {
       "bundle_bytes, bundle_at, summary"
       ") VALUES (1, "
       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+      ") ON CONFLICT (id) DO UPDATE SET "
+      "status = excluded.status, error = excluded.error, title = excluded.title, "
+      "branch = excluded.branch, description = excluded.description, "
+      "existing_branch = excluded.existing_branch, repository = excluded.repository, "
+      "owner = excluded.owner, agent = excluded.agent, model = excluded.model, mode = excluded.mode, "
+      "provider = excluded.provider, requirements = excluded.requirements, "
+      "created_by = excluded.created_by, created_at = excluded.created_at, "
+      "updated_at = excluded.updated_at, sandbox = excluded.sandbox, "
+      "sandbox_state = excluded.sandbox_state, handle = excluded.handle, tier = excluded.tier, "
+      "items = excluded.items, creation = excluded.creation, generation = excluded.generation, "
+      "prepared = excluded.prepared, step = excluded.step, effect = excluded.effect, "
+      "mirror = excluded.mirror, base_branch = excluded.base_branch, base = excluded.base, "
+      "head = excluded.head, work_effect = excluded.work_effect, work_again = excluded.work_again, "
+      "work_error = excluded.work_error, additions = excluded.additions, "
+      "deletions = excluded.deletions, files = excluded.files, dirty = excluded.dirty, "
+      "diff_at = excluded.diff_at, bundle = excluded.bundle, bundle_commit = excluded.bundle_commit, "
+      "bundle_bytes = excluded.bundle_bytes, bundle_at = excluded.bundle_at, "
+      "summary = excluded.summary",
       r.status, r.error, r.title, r.branch, r.description, r.existing_branch, r.repository.dump(), r.owner,
       r.agent, r.model, r.mode, r.provider, r.requirements.dump(), r.created_by, r.created_at, r.updated_at,
       r.sandbox, r.sandbox_state, r.handle, r.tier, r.items.dump(), r.creation, r.generation, r.prepared,
       r.step, r.effect, r.mirror, r.base_branch, r.base, r.head, r.work_effect, r.work_again, r.work_error,
       r.additions, r.deletions, r.files, r.dirty, r.diff_at, r.bundle, r.bundle_commit, r.bundle_bytes,
       r.bundle_at, r.summary);
+  r.loaded = static_cast<const fields&>(r);
 }
 
 std::vector<session_row> sessions(const view& v) {

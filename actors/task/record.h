@@ -18,7 +18,7 @@ inline constexpr std::int64_t kept_operations = 50;
 inline constexpr std::chrono::minutes setup_deadline{10};
 inline constexpr std::chrono::minutes renew_every{5};  // a slot lives 15
 
-struct record {
+struct fields {
   std::string status = "idle", error, title, branch, description;
   bool existing_branch = false;
   json repository;
@@ -45,6 +45,13 @@ struct record {
     return sandbox_state == "running" && !handle.empty() && prepared == creation && step.empty();
   }
   bool has_work() const { return files > 0 || dirty || (!head.empty() && head != base); }
+
+  bool operator==(const fields&) const = default;
+};
+
+struct record : fields {
+  /// As the row stands, so that what did not change is not written (and not kept in the history).
+  std::optional<fields> loaded;
 };
 
 struct session_row {
