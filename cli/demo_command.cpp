@@ -215,7 +215,7 @@ class demo {
   void follow(live& connection) {
     provisioning_view steps(c_.out);
     bool turn_over = false;
-    json last;
+    json last = json::object();
     follower* watching = nullptr;
     follower f(c_, connection, o_.yes ? follower::permissions::allow : follower::permissions::ask,
                {.on_snapshot =

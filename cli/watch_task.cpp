@@ -21,7 +21,7 @@ bool at_rest(const json& task) {
 json watch_task(context& c, const std::string& key, const watch_options& o) {
   auto connection = c.connect();
   provisioning_view steps(c.out);
-  json last;
+  json last = json::object();
   std::size_t turns = 0, changes = 0;
   follower* following = nullptr;
   follower f(c, connection, o.how,
@@ -48,7 +48,7 @@ json watch_task(context& c, const std::string& key, const watch_options& o) {
   following = &f;
   f.watch(key);
   const auto done = [&] {
-    if (!o.until_idle || last.is_null() || !at_rest(last)) return false;
+    if (!o.until_idle || !at_rest(last)) return false;
     return last.value("status", "") != "idle" || turns > 0;
   };
   const bool ended = f.run(done, std::chrono::steady_clock::now() + o.limit);
