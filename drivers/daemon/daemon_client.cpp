@@ -13,8 +13,10 @@ using wire::asio::awaitable;
 
 constexpr std::size_t max_stderr_tail = 4096;  // bytes of an agent's stderr in an error
 constexpr std::size_t max_words = 2048;        // bytes of an answer that is not problem details
-constexpr auto run_margin =
-    std::chrono::seconds(5);  // what the answer may take after the process's own limit
+// What the answer may take after the process's own limit.
+constexpr auto run_margin = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds shortest_run = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds keyed_run_limit = std::chrono::minutes(10);
 
 // The end of a text, whole lines where there are some.
 std::string tail(const std::string& text, std::size_t limit) {
@@ -129,11 +131,16 @@ awaitable<attempt<wire::response_stream>> daemon_client::open_stream(std::string
 awaitable<attempt<process_result>> daemon_client::run(std::string handle, std::string about,
                                                       process_request what, std::string idempotency_key,
                                                       wire::time_point deadline) {
-  const auto left =
-      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - wire::clock::now() - run_margin);
+  // A request that carries a key must be the same each time it is made: its limit cannot be the time that is
+  // left.
+  auto limit = keyed_run_limit;
+  if (idempotency_key.empty()) {
+    const auto left = deadline - wire::clock::now() - run_margin;
+    limit = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left), shortest_run);
+  }
   json body = {{"command", what.command},
                {"args", what.args},
-               {"timeoutMs", std::max<std::int64_t>(left.count(), 1000)},
+               {"timeoutMs", limit.count()},
                {"maxOutputBytes", what.max_output_bytes}};
   if (!what.cwd.empty()) body["cwd"] = what.cwd;
   if (!what.environment.empty()) {
