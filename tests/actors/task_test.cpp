@@ -272,3 +272,33 @@ TEST_CASE("a task of an import comes to be without a sandbox, and prepares one f
   w.begin();
   CHECK(w.prompt->body()["prompt"][0]["text"] == "begin");
 }
+
+TEST_CASE("a server that ends in the middle of preparing goes on where it was") {
+  workshop w;
+  w.make_task();
+  w.mirror();
+  w.create_sandbox();
+  const auto under_way = w.h.effect("git.checkout");
+  w.h.restart();
+  w.watch = w.h.feed("sandbox.watch");
+  w.checkout();
+  w.no_changes();
+  w.start_agent();
+  CHECK(step_names(w.await_status(w.task, "running")) ==
+        names{"slot", "mirror", "sandbox", "checkout", "session", "prompt"});
+  CHECK(w.h.waiting("sandbox.create") == 0);
+}
+
+TEST_CASE("a removed session gives its slot back and leaves the others alone") {
+  workshop w;
+  w.make_task();
+  auto a = w.begin();
+  const auto id = w.session.substr(w.session.rfind('/') + 1);
+  const auto other = w.must(w.task, "task.create_session", {{"title", "Review"}})["session"];
+  w.must(w.task, "task.remove_session", {{"session", id}});
+  w.h.await("capacity", [](const json& c) { return c["running"] == 0; });
+  const auto s = w.await_status(w.task, "idle");
+  REQUIRE(s["sessions"].size() == 1);
+  CHECK(s["sessions"][0]["session"] == other);
+  CHECK(w.refused(w.task, "task.send_message", {{"text", "x"}, {"session", id}}) == "not_found");
+}
