@@ -53,7 +53,11 @@ asio::awaitable<void> websocket::impl::changed() {
 void websocket::impl::ended(const error_code& ec) {
   if (over) return;
   over = true;
-  if (end.code == close_abnormal) end = ec == ws::error::closed ? peer_close() : close_of(ec);
+  if (end.code == close_abnormal) {
+    // What the peer said counts, though the answer to its close may not have found it any more.
+    auto said = peer_close();
+    end = ec == ws::error::closed || said.code != close_none ? said : close_of(ec);
+  }
   ping_timer_.cancel();
   wake();
 }
