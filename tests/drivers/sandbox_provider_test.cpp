@@ -127,7 +127,7 @@ void keeps_the_contract(loop& threads, provider& p) {
   if (!refused)
     CHECK(refused.error().why.code == "quota");
   else
-    threads.wait(p.destroy(refused->handle));
+    (void)threads.wait(p.destroy(refused->handle));
 
   CHECK(threads.wait(p.kill(handle)));
   CHECK(threads.wait(p.kill(handle)));
