@@ -128,8 +128,9 @@ class batch {
 
   void response(const json& id, const json& message) {
     if (r_.replaying) {
-      // The answer to session/load ends the repetition. Others of the driver's handshake have ids that begin with
-      // ours; an id that is none of ours means that the driver speaks otherwise, and nothing may be dropped for ever.
+      // The answer to session/load ends the repetition. Others of the driver's handshake have ids that begin
+      // with ours; an id that is none of ours means that the driver speaks otherwise, and nothing may be
+      // dropped for ever.
       const auto text = id.is_string() ? id.get<std::string>() : std::string();
       const bool handshake = text.starts_with(r_.start_request) && text != r_.start_request &&
                              text != r_.start_request + "-load";
