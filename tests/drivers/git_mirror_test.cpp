@@ -164,13 +164,15 @@ TEST_CASE("a server that never answers holds nobody: ending the job ends the cal
     auto url = parse_url(scheme + "://git@127.0.0.1:" + std::to_string(server.port) + "/x", {});
     REQUIRE(url);
     job with;
+    int peer = -1;
     std::thread ender([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the peer's silence is what is tested
+      peer = ::accept(server.fd, nullptr, nullptr);  // the call has reached the server, which stays silent
       with.end();
     });
     const auto begin = std::chrono::steady_clock::now();
     auto facts = probe(*url, with);
     ender.join();
+    ::close(peer);
     REQUIRE_FALSE(facts);
     CHECK(facts.error().why.code == "timeout");
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));

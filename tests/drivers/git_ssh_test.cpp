@@ -62,7 +62,8 @@ struct ssh_server {
                                           "/authorized\nStrictModes no\nUsePAM no\n"
                                           "PasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n");
     std::error_code ec;
-    std::filesystem::create_directories("/run/sshd", ec);  // what the service's start makes; root's sshd wants it
+    std::filesystem::create_directories("/run/sshd",
+                                        ec);  // what the service's start makes; root's sshd wants it
     pid = ::fork();
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
