@@ -103,7 +103,8 @@ authorizer make_authorizer(const directory& known) {
     if (const auto organization = actor.id_of("org"); !organization.empty()) {
       const auto have = known.role_in(principal, organization);
       if (!have) return verdict::hidden;
-      return at_least(*have, need) ? verdict::allow : verdict::forbidden;
+      // No role is asked for what the kind does not know: who may see the actor is told just that.
+      return need.empty() || at_least(*have, need) ? verdict::allow : verdict::forbidden;
     }
     const auto who = known.by_user(principal);
     if (!who) return verdict::hidden;
