@@ -19,6 +19,7 @@
 
 #include "sandboxd/isolation/cgroups.h"
 #include "sandboxd/isolation/launch.h"
+#include "sandboxd/isolation/remove_tree.h"
 #include "sandboxd/isolation/seccomp.h"
 
 namespace troupe::sandboxd {
@@ -37,8 +38,7 @@ class throw_away {
     if (::mkdtemp(name)) folder_ = name;
   }
   ~throw_away() {
-    std::error_code ec;
-    if (!folder_.empty()) fs::remove_all(folder_, ec);
+    if (!folder_.empty()) (void)remove_tree(folder_);
   }
   throw_away(const throw_away&) = delete;
   throw_away& operator=(const throw_away&) = delete;

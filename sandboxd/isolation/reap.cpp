@@ -10,6 +10,7 @@
 
 #include "sandboxd/isolation/cgroups.h"
 #include "sandboxd/isolation/record.h"
+#include "sandboxd/isolation/remove_tree.h"
 
 namespace troupe::sandboxd {
 namespace {
@@ -82,18 +83,14 @@ outcome<reaped> reap(const sandbox_spec& spec, bool files) {
   if (!files) return out;
 
   for (const auto& folder : {spec.work(), spec.home(), spec.net()}) {
-    fs::remove_all(folder, ec);
-    if (ec) return os_error{ec.value(), "remove " + folder.string()};
+    if (auto removed = remove_tree(folder); !removed) return removed.error();
   }
   const auto intent = intent_file(spec);
   for (fs::directory_iterator it(spec.run(), ec), end; !ec && it != end; it.increment(ec))
     if (it->path() != intent) {
-      std::error_code each;
-      fs::remove_all(it->path(), each);
-      if (each) return os_error{each.value(), "remove " + it->path().string()};
+      if (auto removed = remove_tree(it->path()); !removed) return removed.error();
     }
-  fs::remove_all(spec.run(), ec);
-  if (ec) return os_error{ec.value(), "remove " + spec.run().string()};
+  if (auto removed = remove_tree(spec.run()); !removed) return removed.error();
   ::rmdir(spec.folder.c_str());  // stays while it holds what is not ours
   return out;
 }
