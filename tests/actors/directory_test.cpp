@@ -95,6 +95,16 @@ TEST_CASE("a role allows what is asked of it and of lesser ones") {
   CHECK(may("ada", key("org/zeta"), "member") == verdict::forbidden);
 }
 
+TEST_CASE("a name that the kind does not know is told to members of the organization alone") {
+  const moved_clock now;
+  directory known(now);
+  known.replace(json::array({ada(now)}));
+  const auto may = make_authorizer(known);
+  CHECK(may("ada", key("org/zeta"), "") == verdict::allow);
+  CHECK(may("ada", key("org/other"), "") == verdict::hidden);
+  CHECK(may("nobody", key("org/zeta"), "") == verdict::hidden);
+}
+
 TEST_CASE("an organization is hidden from who is no member, administrators of the instance too") {
   const moved_clock now;
   directory known(now);
