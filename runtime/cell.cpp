@@ -53,7 +53,13 @@ cell::~cell() = default;
 void cell::begin(scheduler& threads) {
   sink_->owner = weak_from_this();
   runner_ = threads.spawn([w = weak_from_this()] {
-    if (const auto c = w.lock()) c->stretch();
+    const auto c = w.lock();
+    if (!c) return;
+    try {
+      c->stretch();
+    } catch (const storage::error& e) {
+      c->stretch_failed(e.what());
+    }
   });
 }
 
@@ -327,7 +333,8 @@ void cell::refuse(mailbox_item item, const problem& why) {
   } else if (auto* r = std::get_if<read_item>(&item)) {
     r->run(nullptr, &why);
   } else if (auto* m = std::get_if<message_item>(&item)) {
-    settlement s{self_, m->is->in, m->is->from_incarnation, m->is->number - 1, {}, true};
+    // Nothing is settled by it: the one before may have been refused as well.
+    settlement s{self_, m->is->in, m->is->from_incarnation, 0, {}, true};
     host_.settle(m->is->from, std::move(s));
   }
   // Outcomes, batches and ends: their rows are still there; whoever wakes this actor next starts them again.

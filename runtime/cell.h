@@ -170,6 +170,8 @@ class cell : public std::enable_shared_from_this<cell> {
   void commit_failed(turn_output out, std::vector<command_item> batch, std::vector<place> places,
                      const std::string& why);
   void gate_failed(std::uint64_t turn);
+  void distrust_memory(const problem& why);
+  void stretch_failed(const std::string& why);
   void ask_gate(std::uint64_t turn);
   void rebuild(turn_output&);
   void drop_clients(std::vector<command_item>& batch, std::vector<place>& places);

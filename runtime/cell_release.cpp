@@ -204,6 +204,7 @@ void cell::commit_failed(turn_output out, std::vector<command_item> batch, std::
     db_ = std::make_unique<storage::database>(host_.dir.file(self_),
                                               storage::open_options{.sync = host_.options.sync, .create = false});
     load(false);
+    if (turn_ >= out.turn) rebuild(out);
   } catch (const std::exception& e) {
     close_file();
     const auto unknown = unavailable("unknown", "whether the command was stored at " + self_.str() +
@@ -211,11 +212,11 @@ void cell::commit_failed(turn_output out, std::vector<command_item> batch, std::
     for (auto& w : out.replies) w.answer(reply{unknown});
     drop_clients(batch, places);
     give_back(std::move(batch), std::move(places), unknown);
+    distrust_memory(unknown);
     return stall(e.what());
   }
   if (turn_ >= out.turn) {
     settled_rows_.clear();
-    rebuild(out);
     return hold(std::move(out));
   }
   const auto lost = unavailable("not_committed", self_.str() + " could not store the command: " + why +
@@ -223,6 +224,29 @@ void cell::commit_failed(turn_output out, std::vector<command_item> batch, std::
   for (auto& w : out.replies) w.answer(reply{lost});
   drop_clients(batch, places);
   give_back(std::move(batch), std::move(places), lost);
+  stall(why);
+}
+
+// Whether the last turn is in the file shows when it opens again: then its rows alone say what is owed, and what waits here
+// may be applied already. Senders deliver again; effects and feeds start again from their rows.
+void cell::distrust_memory(const problem& why) {
+  close_file();
+  refuse_all(why);
+  own_items_.clear();
+  settled_rows_.clear();
+  outbox_ = outbox();
+  work_.reset();
+}
+
+// Reading failed where no turn was under way that could have been rolled back.
+void cell::stretch_failed(const std::string& why) {
+  const auto unknown = unavailable("unknown", "whether what was asked of " + self_.str() + " is stored is not known: " + why +
+                                                  "; ask again with the same id", 5);
+  for (auto& out : held_) {
+    for (auto& w : out.replies) w.answer(reply{unknown});
+  }
+  held_.clear();
+  distrust_memory(unknown);
   stall(why);
 }
 

@@ -53,6 +53,7 @@ void cell::collect(std::vector<command_item>& batch, std::vector<place>& places,
     places.emplace_back(lane::interactive, own_place);
   }
   own_items_.clear();
+  const auto own = batch.size();
   if (next_due_ && *next_due_ <= to_ms(host_.time.now())) {
     db_->each("SELECT name, due FROM rt_timers WHERE due <= ? ORDER BY due LIMIT ?",
               [&](const storage::row& r) {
@@ -60,6 +61,7 @@ void cell::collect(std::vector<command_item>& batch, std::vector<place>& places,
                 places.emplace_back(lane::interactive, own_place);
               },
               to_ms(host_.time.now()), timers_per_turn);
+    if (batch.size() == own) next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
   }
   const auto& limits = host_.options.limits;
   if (batch.size() >= limits.turn_commands) return;
@@ -157,7 +159,11 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
     }
   } catch (const std::exception& e) {
     db_->rollback();
-    forget_counters();
+    try {
+      forget_counters();
+    } catch (const storage::error&) {
+      close_file();  // Nothing was committed: memory holds, and the counters are read when it opens again.
+    }
     give_back(std::move(batch), std::move(places), storage_problem(self_, e.what()));
     const auto* error = dynamic_cast<const storage::error*>(&e);
     if (error && error->kind() == failure::corrupt) return quarantine(e.what());
@@ -186,7 +192,13 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
   at_ = out.at;
   pause_ = {};
   settled_rows_.clear();
-  if (state.timers_changed) next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
+  if (state.timers_changed) {
+    try {
+      next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
+    } catch (const storage::error&) {
+      next_due_ = 0;  // Looked up again in the next stretch; the turn is committed and its outputs go out.
+    }
+  }
   const auto us = [](auto d) { return std::chrono::duration_cast<std::chrono::microseconds>(d).count(); };
   host_.count.turns.fetch_add(1, std::memory_order_relaxed);
   host_.count.commit_latency.add(us(now - before_commit));
@@ -556,6 +568,8 @@ void cell::apply(turn_state& state, turn_output& out, dead_item& item) {
   const auto& m = *item.is;
   db_->run("DELETE FROM rt_outbox WHERE target = ? AND lane = ? AND number = ?", m.to.str(), static_cast<int>(m.in),
            static_cast<std::int64_t>(m.number));
+  // Dead already, in a turn whose commit was in doubt.
+  if (db_->changes() == 0) return;
   state.written = true;
   if (m.name == farewell || (m.is_reply && m.reply.empty())) return;
   if (m.reply.empty()) {

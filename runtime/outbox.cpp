@@ -43,7 +43,8 @@ void outbox::retry(const pair& p, time now) {
   const auto it = lines_.find(p);
   if (it == lines_.end()) return;
   it->second.sent = 0;
-  hold(it->second, now);
+  // Several refused at once are one failure: the pause grows once for them.
+  if (!it->second.paused_until) hold(it->second, now);
 }
 
 void outbox::hold(line& l, time now) {
