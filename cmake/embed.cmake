@@ -28,4 +28,4 @@ string(APPEND text "    {{}, {}},\n};\n\n}  // namespace\n\n"
   "}  // namespace troupe::schemas\n")
 file(WRITE ${OUT}/schemas/${NAME}.cpp "${text}")
 file(WRITE ${OUT}/schemas/${NAME}.h
-  "#pragma once\n\n#include \"runtime/kind.h\"\n\nnamespace troupe::schemas {\n\nextern const schema_set ${NAME};\n\n}  // namespace troupe::schemas\n")
+  "#pragma once\n\n#include \"runtime/schema_set.h\"\n\nnamespace troupe::schemas {\n\nextern const schema_set ${NAME};\n\n}  // namespace troupe::schemas\n")

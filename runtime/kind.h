@@ -14,10 +14,10 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <span>
 #include <string_view>
 #include <vector>
 
+#include "runtime/schema_set.h"
 #include "runtime/turn.h"
 
 namespace troupe {
@@ -93,20 +93,6 @@ struct stream_row {
   std::string_view role;
   /// Entries kept; older ones are pruned inside turns. 0 keeps all.
   std::uint64_t keep = 0;
-};
-
-struct schema_file {
-  std::string_view name;
-  std::string_view text;
-};
-
-/// Everything of schemas/<kind>/: 0001.sql, 0002.sql, … are the migrations of the kind's own tables;
-/// NAME.body.json and NAME.result.json the JSON Schemas of command or query NAME; snapshot.json; STREAM.entry.json.
-/// The host refuses to start when a client's command or a query lacks one. Rows that only take outcomes
-/// (from effect or reply alone) need none.
-struct schema_set {
-  std::span<const storage::migration> migrations;
-  std::span<const schema_file> files;
 };
 
 struct kind {

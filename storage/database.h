@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "storage/error.h"
+#include "storage/migration.h"
 #include "storage/row.h"
 #include "storage/statement.h"
 #include "storage/value.h"
@@ -43,13 +44,6 @@ inline constexpr std::chrono::milliseconds busy_wait{1000};       // for a lock,
 inline constexpr std::int64_t max_value_size = 64 * 1024 * 1024;  // bytes of one value or row
 inline constexpr std::int64_t max_wal_kept =
     4 * 1024 * 1024;  // bytes a write-ahead log keeps after a checkpoint
-
-// Versions 1, 2, 3, … without a gap, compiled in. A step may hold several statements; it may not begin or
-// commit.
-struct migration {
-  int version;
-  std::string_view sql;
-};
 
 // A file carries several components (the runtime's tables and a kind's own), each with versions of its own.
 struct schema {
