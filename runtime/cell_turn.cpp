@@ -116,7 +116,6 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
     }
     recorder_->clear();
     db_->begin();
-    housekeeping(state);
     if (!apply_all(state, out, batch, places, broken, why)) {
       db_->rollback();
       forget_counters();
@@ -137,6 +136,8 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
       give_back(std::move(offender), its_place, problem{.status = 0, .code = {}, .detail = {}});
       return stall(why);
     }
+    // After the dead ones, which look for their own rows.
+    housekeeping(state);
     if (!state.written) {
       db_->rollback();
       out.turn = turn_;

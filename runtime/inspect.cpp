@@ -145,7 +145,8 @@ inspector::result inspector::actors(const filter& f) const {
                         {"outbox", figures.outbox},
                         {"effects", figures.effects},
                         {"feeds", figures.feeds},
-                        {"quarantined", to_json(row[5])}});
+                        {"quarantined", !text(row[5]).empty()},
+                        {"failure", to_json(row[5])}});
       }
       if (!next.is_null() || r.rows.size() < max_listed) break;
     }
@@ -180,7 +181,8 @@ inspector::result inspector::actor(const key& k) const {
              {"meta", list("SELECT incarnation, created_at, turn, revision, retired FROM rt_meta").at(0)},
              {"tables", std::move(tables)},
              {"mailbox", figures.mailbox},
-             {"quarantined", entry ? entry->quarantined : ""},
+             {"quarantined", entry && !entry->quarantined.empty()},
+             {"failure", entry ? entry->quarantined : ""},
              {"subscribed", core.topics.wanted(k.str())}};
     out["outbox"] = list("SELECT target, lane, count(*) AS messages, min(number) AS first, min(time) AS since FROM rt_outbox "
                          "GROUP BY target, lane LIMIT 200");
