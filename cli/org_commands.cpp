@@ -13,7 +13,8 @@ namespace {
 void list(context& c) {
   const auto who = c.principal();
   json all = json::array();
-  for (const auto& [name, role] : who.value("roles", json::object()).items()) {
+  const auto roles = who.value("roles", json::object());
+  for (const auto& [name, role] : roles.items()) {
     all.push_back({{"organization", name}, {"role", role}});
   }
   // An administrator of the instance is in no organization by that alone, but may know of all.
