@@ -28,7 +28,7 @@ std::string payload_text(const json& payload) {
 
 }  // namespace
 
-std::string audit_line(const terminal& to, const json& entry) {
+std::string audit_line(const terminal& to, const json& entry, bool place) {
   const auto time = local_time(entry.value("time", std::int64_t{0}));
   auto where = word(entry, "repository");
   if (const auto branch = word(entry, "branch"); !branch.empty())
@@ -37,7 +37,7 @@ std::string audit_line(const terminal& to, const json& entry) {
                           padded(cut(word(entry, "principal"), 12), 12),
                           to.paint(style::bold, padded(word(entry, "kind"), 26)));
   const auto payload = payload_text(entry.value("payload", json::object()));
-  if (!where.empty()) line += "  " + where;
+  if (place && !where.empty()) line += "  " + where;
   if (!payload.empty()) line += "  " + to.paint(style::dim, payload);
   return cut(line, static_cast<std::size_t>(to.width()));
 }

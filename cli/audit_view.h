@@ -9,7 +9,8 @@
 
 namespace troupe::cli {
 
-/// "14:03:07  ada       task.created            widgets/fix-login  {…}"
-std::string audit_line(const terminal&, const nlohmann::json& entry);
+/// "14:03:07  ada       task.created            widgets fix-login  title=…"; `place`: with repository and
+/// branch.
+std::string audit_line(const terminal&, const nlohmann::json& entry, bool place = true);
 
 }  // namespace troupe::cli

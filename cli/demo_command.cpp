@@ -228,6 +228,9 @@ class demo {
                         watching->settle();
                         if (steps.show(snapshot) && snapshot.value("status", "") == "running") c_.out.line();
                       }
+                      // The agent's words follow the last step of making it ready.
+                      const auto status = snapshot.value("status", "");
+                      if (status == "queued" || status == "provisioning") return;
                       for (const auto& one : snapshot.value("sessions", json::array())) {
                         watching->watch_session(fmt::format("{}/session/{}", key_, one.value("session", "")),
                                                 one.value("agent", o_.agent));
@@ -284,24 +287,37 @@ class demo {
     c_.out.line();
     c_.out.line(fmt::format("  {}", c_.out.paint(style::bold, "what the audit log says")));
     for (auto at = entries.rbegin(); at != entries.rend(); ++at)
-      c_.out.line("  " + audit_line(terminal(stdout, c_.out.colour(), c_.out.width() - 2), *at));
+      c_.out.line("  " + audit_line(terminal(stdout, c_.out.colour(), c_.out.width() - 2), *at, false));
+  }
+
+  /// Whether the server is still there once the demo has said everything.
+  bool stays() const { return !own_ || o_.keep || asks_before_the_end(); }
+  bool asks_before_the_end() const {
+    return own_ && !o_.keep && !o_.yes && !c_.as_json && ::isatty(0) && c_.out.interactive();
   }
 
   void show_ways_on() {
     if (c_.as_json) return;
-    const auto where = own_ ? fmt::format(" --data {}", own_->data().string()) : std::string();
     c_.out.line();
     c_.out.line(fmt::format("  {}", c_.out.paint(style::bold, "look further")));
-    if (own_ && !own_->sign_in_link().empty())
-      c_.out.line(
-          fmt::format("  in a browser             {}", c_.out.paint(style::cyan, own_->sign_in_link())));
     const auto line = [&](const char* what, const std::string& command) {
-      c_.out.line(fmt::format("  {:<24} troupe {}{}", what, command, where));
+      c_.out.line(fmt::format("  {:<24} {}", what, command));
     };
-    line("say more to the agent", fmt::format("task send {} 'run ls -l'", branch_));
-    line("every command it took", fmt::format("inspect history {} --changes", key_));
-    line("what the actors do", "inspect tail");
-    line("its own database", fmt::format("inspect query {} 'select * from step'", key_));
+    if (!stays()) {
+      line("the same, to stay", "troupe demo --keep");
+      line("in a browser", "troupe serve --repo-root . in one terminal, troupe demo in another");
+      return c_.out.line();
+    }
+    const auto where = own_ ? fmt::format(" --data {}", own_->data().string()) : std::string();
+    if (o_.keep && own_) {
+      line("serve it again", fmt::format("troupe serve{} --repo-root {}", where, url_));
+    } else if (own_ && !own_->sign_in_link().empty()) {
+      line("in a browser", c_.out.paint(style::cyan, own_->sign_in_link()));
+    }
+    line("say more to the agent", fmt::format("troupe task send {} 'run ls -l'{}", branch_, where));
+    line("every command it took", fmt::format("troupe inspect history {} --changes{}", key_, where));
+    line("what the actors do", fmt::format("troupe inspect tail{}", where));
+    line("its own database", fmt::format("troupe inspect query {} 'select * from step'{}", key_, where));
     c_.out.line();
   }
 
@@ -315,12 +331,9 @@ class demo {
     if (!own_) return;
     if (o_.keep) {
       own_->keep();
-      if (!c_.as_json)
-        c_.out.line(
-            fmt::format("  kept: troupe serve --data {} --repo-root {}", own_->data().string(), url_));
       return;
     }
-    if (!interrupted && !o_.yes && ::isatty(0) && c_.out.interactive() && !c_.as_json) {
+    if (!interrupted && asks_before_the_end()) {
       c_.out.write(c_.out.paint(
           style::dim, "  the demo's server runs until you press Enter; then it and its data are gone "));
       std::string line;

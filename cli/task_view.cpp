@@ -52,7 +52,8 @@ bool provisioning_view::show(const json& snapshot) {
   for (const auto& step : snapshot.value("steps", json::array())) {
     const auto name = text_of(step, "name");
     const auto state = text_of(step, "state");
-    if (state == "running" || name.empty()) continue;
+    // The transcript shows the prompt itself.
+    if (state == "running" || name.empty() || name == "prompt") continue;
     auto& before = steps_[name];
     const auto now = fmt::format("{} {}", state, step.value("started_at", std::int64_t{0}));
     if (before == now) continue;
@@ -70,13 +71,12 @@ bool provisioning_view::show(const json& snapshot) {
   const auto error = text_of(snapshot, "error");
   if (status != status_) {
     status_ = status;
-    if (status == "queued") {
+    // A slot that is free comes at once; only a place in the queue is worth a line.
+    const auto position = snapshot.find("position");
+    if (status == "queued" && position != snapshot.end() && position->is_number()) {
       printed = true;
-      out_.line(out_.paint(style::yellow,
-                           fmt::format("  waits for a free slot{}",
-                                       snapshot.contains("position") && snapshot["position"].is_number()
-                                           ? fmt::format(", position {}", snapshot["position"].dump())
-                                           : "")));
+      out_.line(
+          out_.paint(style::yellow, fmt::format("  waits for a free slot, position {}", position->dump())));
     }
   }
   if (error != error_) {

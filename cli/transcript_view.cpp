@@ -103,18 +103,26 @@ void transcript_view::text(const char* who, style s, const std::string& chunk) {
 }
 
 void transcript_view::plan(const json& entries) {
-  if (!entries.is_array() || entries.dump() == last_plan_) return;
-  last_plan_ = entries.dump();
-  settle();
-  std::string out = "  " + out_.paint(style::blue, "plan") + "\n";
+  if (!entries.is_array()) return;
+  std::map<std::string, std::string> now;
+  std::string out;
   for (const auto& entry : entries) {
+    const auto words = plain(string_of(entry, "content"));
     const auto status = string_of(entry, "status");
-    const auto [mark, s] = mark_of(status);
-    const auto words = cut(plain(string_of(entry, "content")), static_cast<std::size_t>(out_.width()) - 8);
-    out += fmt::format("{}{} {}\n", margin, out_.paint(s, mark),
-                       status == "completed" ? out_.paint(style::dim, words) : words);
+    // An agent sends the whole plan each time; after the first, only what moved is news.
+    const auto before = plan_.find(words);
+    if (before == plan_.end() || before->second != status) {
+      const auto [mark, s] = mark_of(status);
+      const auto shown = cut(words, static_cast<std::size_t>(out_.width()) - 8);
+      out += fmt::format("{}{} {}\n", margin, out_.paint(s, mark),
+                         status == "completed" ? out_.paint(style::dim, shown) : shown);
+    }
+    now[words] = status;
   }
-  out_.write(out);
+  plan_ = std::move(now);
+  if (out.empty()) return;
+  settle();
+  out_.write("  " + out_.paint(style::blue, "plan") + "\n" + out);
 }
 
 void transcript_view::content(call& of, const json& parts) {
@@ -138,8 +146,10 @@ void transcript_view::content(call& of, const json& parts) {
         words.erase(0, words.find('\n') + 1);
         if (const auto fence = words.rfind("```"); fence != std::string::npos) words.erase(fence);
       }
+      words = plain(words, true);
+      while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.pop_back();
       std::size_t left = 0;
-      const auto shown = first_lines(plain(words, true), max_output_lines, left);
+      const auto shown = first_lines(words, max_output_lines, left);
       std::size_t at = 0;
       while (at < shown.size()) {
         const auto end = std::min(shown.find('\n', at), shown.size());

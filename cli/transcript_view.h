@@ -54,7 +54,7 @@ class transcript_view {
   std::size_t column_ = 0;
   bool blank_ = true;  // the last line is empty or there is none yet
   std::map<std::string, call> calls_;
-  std::string last_plan_;
+  std::map<std::string, std::string> plan_;  // entry → status that was shown
 };
 
 }  // namespace troupe::cli

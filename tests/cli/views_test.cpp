@@ -113,17 +113,18 @@ TEST_CASE("a failed call says so, and an update of an unknown call opens it") {
   CHECK(has(out.text(), "  ● rm\n    ✘ failed"));
 }
 
-TEST_CASE("a plan is shown again only when it changed") {
+TEST_CASE("a plan is shown whole once, then only what moved") {
   capture out;
   transcript_view view(out.to, "agent");
   const auto plan = [](const char* status) {
-    return update(
-        {{"sessionUpdate", "plan"}, {"entries", json::array({{{"content", "step"}, {"status", status}}})}});
+    return update({{"sessionUpdate", "plan"},
+                   {"entries", json::array({{{"content", "one"}, {"status", status}},
+                                            {{"content", "two"}, {"status", "pending"}}})}});
   };
   view.show(plan("pending"), 0);
   view.show(plan("pending"), 0);
   view.show(plan("completed"), 0);
-  CHECK(out.text() == "  plan\n    ○ step\n  plan\n    ✔ step\n");
+  CHECK(out.text() == "  plan\n    ○ one\n    ○ two\n  plan\n    ✔ one\n");
 }
 
 TEST_CASE("the end of a turn says why when it is not the usual one") {
