@@ -19,9 +19,12 @@ const json& pick(const json& all, const std::string& name, std::string_view what
   std::vector<const json*> equal, begins;
   for (const auto& one : all) {
     const std::vector<std::string> called = names(one);
+    // A branch may be named without what the organization puts before all of them.
+    const bool last_part =
+        std::ranges::any_of(called, [&](const std::string& full) { return full.ends_with("/" + name); });
     if (std::ranges::find(called, name) != called.end()) {
       equal.push_back(&one);
-    } else if (called.front().starts_with(name) || called.front().ends_with(name)) {
+    } else if (last_part || called.front().starts_with(name) || called.front().ends_with(name)) {
       begins.push_back(&one);
     }
   }

@@ -158,7 +158,8 @@ class demo {
 
   void add_repository(live& connection) {
     const auto began = clock::now();
-    for (const auto& one : c_.server().snapshot(c_.org_key()).at("repositories")) {
+    const auto known = c_.server().snapshot(c_.org_key());
+    for (const auto& one : known.at("repositories")) {
       if (one.value("url", "") == url_) repository_ = one.at("repository").get<std::string>();
     }
     if (repository_.empty()) {

@@ -56,9 +56,13 @@ void make(context& c, const options& o) {
     if (!c.as_json) c.out.line(fmt::format("next: troupe task watch {}", plain(made.value("branch", ""))));
     return;
   }
-  watch_task(
+  const auto last = watch_task(
       c, key,
       {.how = o.yes ? follower::permissions::allow : follower::permissions::ask, .until_idle = !o.no_prompt});
+  if (c.as_json) return;
+  const auto words = diff_numbers(c.out, last.value("diff", json::object()));
+  c.out.line(fmt::format("\n  {}", words.empty() ? "nothing was changed" : words));
+  if (!words.empty()) c.out.line(fmt::format("next: troupe task diff {}", plain(made.value("branch", ""))));
 }
 
 void list(context& c, const options& o) {

@@ -49,7 +49,10 @@ json watch_task(context& c, const std::string& key, const watch_options& o) {
   f.watch(key);
   const auto done = [&] {
     if (!o.until_idle || !at_rest(last)) return false;
-    return last.value("status", "") != "idle" || turns > 0;
+    if (last.value("status", "") != "idle") return true;
+    // The changes are looked at once more after a turn.
+    const auto diff = last.value("diff", json::object());
+    return turns > 0 && !diff.value("refreshing", false) && diff.value("at", std::int64_t{0}) > 0;
   };
   const bool ended = f.run(done, std::chrono::steady_clock::now() + o.limit);
   f.settle();
