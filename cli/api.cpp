@@ -19,6 +19,7 @@ std::string hint_for(const std::string& code, int status) {
     return "sign in again: `troupe serve` prints a link, --token or TROUPE_TOKEN takes a token";
   if (code == "mailbox_full" || code == "backpressure" || status == 429)
     return "the server is busy: try again in a moment";
+  if (code == "unsaved_work") return "--discard does it all the same";
   if (code == "timed_out") return "it may still be applied: look before you repeat it";
   if (code == "not_found" && status == 404)
     return "it may not exist, or you may not see it: `troupe org list` shows yours";

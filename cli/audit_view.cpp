@@ -18,7 +18,7 @@ std::string payload_text(const json& payload) {
   std::string text;
   if (!payload.is_object()) return text;
   for (const auto& [name, value] : payload.items()) {
-    if (value.is_null()) continue;
+    if (value.is_null() || (value.is_structured() && value.empty())) continue;
     if (!text.empty()) text += "  ";
     text +=
         fmt::format("{}={}", plain(name), plain(value.is_string() ? value.get<std::string>() : value.dump()));
@@ -35,7 +35,7 @@ std::string audit_line(const terminal& to, const json& entry, bool place) {
     where += (where.empty() ? "" : " ") + branch;
   auto line = fmt::format("{}  {}  {}", to.paint(style::dim, time.substr(11)),
                           padded(cut(word(entry, "principal"), 12), 12),
-                          to.paint(style::bold, padded(word(entry, "kind"), 26)));
+                          to.paint(style::bold, padded(word(entry, "kind"), 27)));
   const auto payload = payload_text(entry.value("payload", json::object()));
   if (place && !where.empty()) line += "  " + where;
   if (!payload.empty()) line += "  " + to.paint(style::dim, payload);

@@ -135,14 +135,23 @@ std::string context::session_key(const std::string& name) {
 }
 
 std::string context::sandbox_key(const std::string& name) {
-  if (name.starts_with("org/")) return name;
-  const auto recent = server().snapshot(org_key()).at("sandboxes").value("recent", json::array());
-  const auto& found = pick(recent, name, "sandbox", [](const json& one) {
-    const auto holder =
-        one.contains("holder") && one["holder"].is_string() ? one["holder"].get<std::string>() : "";
-    return std::vector<std::string>{one.value("sandbox", ""), holder, last_id(holder)};
-  });
-  return fmt::format("{}/sandbox/{}", org_key(), found.at("sandbox").get<std::string>());
+  if (name.find("/sandbox/") != std::string::npos) return name;
+  const auto sandboxes = server().snapshot(org_key()).at("sandboxes").value("recent", json::array());
+  const auto key_of = [&](const json& one) {
+    return fmt::format("{}/sandbox/{}", org_key(), one.at("sandbox").get<std::string>());
+  };
+  std::vector<const json*> begins;
+  for (const auto& one : sandboxes) {
+    if (one.value("sandbox", "").starts_with(name)) begins.push_back(&one);
+  }
+  if (begins.size() == 1) return key_of(*begins.front());
+  // Else a task is meant, the one that holds it.
+  const auto task = task_key(name);
+  for (const auto& one : sandboxes) {
+    if (one.contains("holder") && one["holder"] == task) return key_of(one);
+  }
+  throw failure(fmt::format("{} has no sandbox now", task),
+                "troupe task send wakes or makes one; troupe sandbox list shows all");
 }
 
 std::string last_id(std::string_view key) {

@@ -44,7 +44,7 @@ struct context {
   std::string task_key(const std::string& name);
   /// TASK or TASK/SESSION or a session's key; without a session the newest of the task.
   std::string session_key(const std::string& name);
-  /// A sandbox's key, its id or the beginning of it, or the task that holds it.
+  /// A sandbox's key, its id or the beginning of it, or the task that holds it, named as for task_key().
   std::string sandbox_key(const std::string& name);
 
  private:

@@ -20,8 +20,16 @@ struct options {
 
 std::string shown(const json& value) {
   if (value.is_null()) return "-";
+  if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
   return plain(value.is_string() ? value.get<std::string>()
                                  : value.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+/// Whether something is said to be so: true, or the reason why.
+bool holds(const json& object, const char* name) {
+  const auto at = object.find(name);
+  if (at == object.end() || at->is_null()) return false;
+  return at->is_boolean() ? at->get<bool>() : !at->is_string() || !at->get<std::string>().empty();
 }
 
 std::uint64_t number(const json& object, const char* name) {
@@ -44,9 +52,9 @@ void actors(context& c, const options& o) {
   if (c.print_json(found)) return;
   table t({"KEY", "KIND", "AWAKE", "ACTIVE", "SIZE", "MAILBOX", "OUTBOX", "EFFECTS", "TIMERS", "STATE"});
   for (const auto& one : found.at("actors")) {
-    const bool sick = one.value("quarantined", false);
+    const bool sick = holds(one, "quarantined");
     t.row({shown(one.at("key")), shown(one.at("kind")),
-           one.value("awake", false) ? c.out.paint(style::green, "awake") : "",
+           holds(one, "awake") ? c.out.paint(style::green, "awake") : "",
            one.contains("last_active") && one["last_active"].is_number() ? ago(one["last_active"], now_ms())
                                                                          : "-",
            bytes(number(one, "bytes")), std::to_string(number(one, "mailbox")),
