@@ -45,6 +45,7 @@ constexpr auto start_limit = 30s;
 constexpr auto drain_limit = 5s;
 constexpr unsigned network_threads = 4;
 constexpr const char* first_user = "owner";
+constexpr const char* token_file = "token.json";
 
 bool loopback(const std::string& address) {
   in_addr v4{};
@@ -244,15 +245,19 @@ class instance::impl {
       return;
     }
     people_ = std::make_unique<access_authenticator>(*host_, known_);
-    const auto file = server_file::read(options_.data / server_file::name);
-    if (file && known_.by_token(file->token)) {
-      token_ = file->token;
-    } else {
-      token_ = actors::make_secret("trp");
-      const auto hash = actors::hash_of_secret(token_);
-      command("access", "access.create_token",
-              {{"user", first_user}, {"hash", hash}, {"label", "commands on this machine"}}, "token " + hash);
+    // Kept apart from server.json, which goes when the server stops: each start would make one more token
+    // else.
+    const auto kept = options_.data / token_file;
+    const auto before = server_file::read(kept);
+    if (before && known_.by_token(before->token)) {
+      token_ = before->token;
+      return;
     }
+    token_ = actors::make_secret("trp");
+    const auto hash = actors::hash_of_secret(token_);
+    command("access", "access.create_token",
+            {{"user", first_user}, {"hash", hash}, {"label", "commands on this machine"}}, "token " + hash);
+    server_file{.url = {}, .token = token_, .pid = 0, .data = options_.data.string()}.write(kept);
   }
 
   void make_gateway() {

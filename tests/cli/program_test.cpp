@@ -115,6 +115,16 @@ TEST_CASE("a server serves, is found by commands of the same user, and stops cle
   CHECK(troupe(home, {"access", "users"}).exit_code == 1);
 }
 
+TEST_CASE("starting again and again makes no token after the first") {
+  scratch home;
+  for (int i = 0; i < 3; ++i) {
+    serving server(home);
+    const auto users = parsed(troupe(home, {"access", "users", "--json"}));
+    CHECK(users.at("users")[0].at("tokens") == 1);
+    CHECK(server.stop() == 0);
+  }
+}
+
 TEST_CASE("a sign-in link opens a session once") {
   scratch home;
   serving server(home);
