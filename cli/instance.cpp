@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <future>
+#include <thread>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/use_future.hpp>
@@ -258,6 +259,10 @@ class instance::impl {
     command("access", "access.create_token",
             {{"user", first_user}, {"hash", hash}, {"label", "commands on this machine"}}, "token " + hash);
     server_file{.url = {}, .token = token_, .pid = 0, .data = options_.data.string()}.write(kept);
+    // Whoever is told that this serves may use the token at once.
+    const auto until = std::chrono::steady_clock::now() + start_limit;
+    while (!known_.by_token(token_) && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(1ms);
   }
 
   void make_gateway() {
