@@ -44,7 +44,7 @@ class door {
   bool shut_ = false;
 };
 
-caf::behavior work(caf::event_based_actor*, std::shared_ptr<door> d, std::function<void()> stretch) {
+caf::behavior stretches(caf::event_based_actor*, std::shared_ptr<door> d, std::function<void()> stretch) {
   return {[d = std::move(d), stretch = std::move(stretch)](work_atom) {
     if (!d->enter()) return;
     stretch();
@@ -85,7 +85,7 @@ class caf_scheduler final : public scheduler {
   }
 
   std::unique_ptr<runner> spawn(std::function<void()> stretch) override {
-    return std::make_unique<caf_runner>(system_.spawn(work, door_, std::move(stretch)));
+    return std::make_unique<caf_runner>(system_.spawn(stretches, door_, std::move(stretch)));
   }
   void stop() override { door_->shut(); }
 

@@ -5,14 +5,13 @@
 #include <algorithm>
 
 #include "runtime/cell_parts.h"
+#include "runtime/pause.h"
 #include "runtime/tables.h"
 
 namespace troupe {
 
 namespace {
 
-constexpr std::chrono::milliseconds first_pause{100};
-constexpr std::chrono::milliseconds longest_pause{30'000};
 constexpr std::size_t max_faults = 3;
 constexpr std::chrono::minutes fault_window{10};
 /// Turns that may wait for the gate; beyond it the cell takes no more work.
@@ -370,7 +369,7 @@ void cell::fault(const std::string& what) {
 bool cell::too_many_faults() const { return faults_.size() >= max_faults; }
 
 void cell::stall(const std::string& why) {
-  pause_ = std::clamp(pause_ * 2, first_pause, longest_pause);
+  pause_ = longer(pause_);
   stalled_until_ = host_.time.steady() + pause_;
   stalled_ = true;
   host_.log("storage", self_.str() + ": " + why + "; next try in " + std::to_string(pause_.count()) + " ms");

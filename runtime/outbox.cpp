@@ -2,14 +2,9 @@
 
 #include <algorithm>
 
+#include "runtime/pause.h"
+
 namespace troupe {
-namespace {
-
-constexpr std::chrono::milliseconds first_pause{100};
-constexpr std::chrono::milliseconds longest_pause{30'000};
-
-}  // namespace
-
 void outbox::add(message_ptr m) {
   ++size_;
   bytes_ += m->bytes;
@@ -48,7 +43,7 @@ void outbox::retry(const pair& p, time now) {
 }
 
 void outbox::hold(line& l, time now) {
-  l.pause = std::clamp(l.pause * 2, first_pause, longest_pause);
+  l.pause = longer(l.pause);
   l.paused_until = now + l.pause;
 }
 

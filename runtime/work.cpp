@@ -3,14 +3,9 @@
 #include <algorithm>
 #include <mutex>
 
+#include "runtime/pause.h"
+
 namespace troupe {
-namespace {
-
-constexpr std::chrono::milliseconds first_pause{100};
-constexpr std::chrono::milliseconds longest_pause{30'000};
-
-}  // namespace
-
 // One attempt. Ends once: with the driver's word, a cancel, the deadline, or by being dropped.
 class effect_attempt final : public effect_run {
  public:

@@ -34,7 +34,7 @@ asio::awaitable<json> info(daemon_ptr d, const agent& which, bool config) {
   co_return out;
 }
 
-asio::awaitable<void> list(daemon_ptr d, wire::exchange& x) {
+asio::awaitable<void> list_agents(daemon_ptr d, wire::exchange& x) {
   query_reader q(x.request());
   bool config = q.flag("config");
   q.flag("no_cache");
@@ -132,7 +132,7 @@ void add_agent_routes(wire::router& to, daemon_ptr d) {
     auto said = wire::response::json(200, std::move(well));
     co_await d->out.reply(x, std::move(said));
   });
-  to.on("GET", "/v1/agents", [d](wire::exchange& x) { return list(d, x); });
+  to.on("GET", "/v1/agents", [d](wire::exchange& x) { return list_agents(d, x); });
   to.on("GET", "/v1/agents/{agent}", [d](wire::exchange& x) { return get(d, x); });
   to.on("POST", "/v1/agents/{agent}/install", [d](wire::exchange& x) { return post_install(d, x); });
 }

@@ -243,7 +243,7 @@ asio::awaitable<void> acknowledge(daemon_ptr d, wire::exchange& x) {
   co_await d->out.reply(x, json_response(said));
 }
 
-asio::awaitable<void> list(daemon_ptr d, wire::exchange& x) {
+asio::awaitable<void> list_connections(daemon_ptr d, wire::exchange& x) {
   json out;
   out["servers"] = json::array();
   for (auto& [id, c] : d->connections) {
@@ -342,7 +342,7 @@ asio::awaitable<void> stream(daemon_ptr d, wire::exchange& x) {
 void add_connection_routes(wire::router& to, daemon_ptr d) {
   wire::route_options message;
   message.max_body = max_line_bytes;
-  to.on("GET", "/v1/acp", [d](wire::exchange& x) { return list(d, x); });
+  to.on("GET", "/v1/acp", [d](wire::exchange& x) { return list_connections(d, x); });
   to.on(
       "POST", "/v1/acp/{id}", [d](wire::exchange& x) { return post(d, x); }, message);
   to.on("PUT", "/v1/acp/{id}", [d](wire::exchange& x) { return put(d, x); });

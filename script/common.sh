@@ -5,7 +5,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$project" || exit 1
 
 # Objects are found again from a clone in another folder too.
-export CCACHE_BASEDIR=$project CCACHE_NOHASHDIR=1
+export CCACHE_BASEDIR=$project CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 [ -t 1 ] || say() { printf '==> %s\n' "$*"; }

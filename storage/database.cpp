@@ -17,8 +17,7 @@
 namespace troupe::storage {
 namespace {
 
-constexpr int steps_between_clock_reads = 4000;  // of SQLite's machine: about 50 µs
-constexpr int max_sql_length = 1024 * 1024;
+constexpr int max_own_sql_length = 1024 * 1024;
 
 // -1: there is no such file.
 std::int64_t size_of(const std::filesystem::path& file) {
@@ -120,7 +119,7 @@ void database::setup(const open_options& options) {
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, static_cast<int>(max_value_size));
-  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, max_sql_length);
+  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, max_own_sql_length);
   sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
 

@@ -28,6 +28,9 @@ class Database;
 
 namespace troupe::storage {
 
+// How often a statement with a deadline looks at the clock, in steps of SQLite's machine: about 50 µs.
+inline constexpr int steps_between_clock_reads = 4000;
+
 class change_sink;
 class change_tap;
 

@@ -13,8 +13,7 @@
 namespace troupe::storage {
 namespace {
 
-constexpr int steps_between_clock_reads = 4000;
-constexpr int max_sql_length = 64 * 1024;
+constexpr int max_foreign_sql_length = 64 * 1024;
 using namespace std::string_view_literals;
 
 // These read whatever their argument is.
@@ -78,7 +77,7 @@ reader::reader(const std::filesystem::path& file, const read_limits& limits) : f
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, max_sql_length);
+  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, max_foreign_sql_length);
   sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
   // One value is at most what a whole result may be.
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH,

@@ -17,7 +17,6 @@ struct context {
   read_secret secrets;
   options limits;
 };
-constexpr std::size_t max_stderr_tail = 4096;  // bytes in an error
 
 using context_ptr = std::shared_ptr<const context>;
 
@@ -51,8 +50,7 @@ awaitable<failed> explain(const call_site& site, std::string about, failed why) 
   if (!status.is_object() || status.value("running", true)) co_return why;
   auto words = about + ": the agent's process has ended";
   if (status.contains("exitCode")) words += " with exit code " + status["exitCode"].dump();
-  auto said = status.value("stderr", "");
-  if (said.size() > max_stderr_tail) said = "…" + said.substr(said.size() - max_stderr_tail);
+  const auto said = end_of_stderr(status);
   if (!said.empty()) words += "; the end of what it wrote to stderr:\n" + said;
   co_return agent_failed(std::move(words));
 }

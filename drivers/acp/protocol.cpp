@@ -3,6 +3,8 @@
 namespace troupe::drivers::acp {
 namespace {
 
+constexpr std::size_t max_stderr_tail = 4096;
+
 json session_params(const std::string& agent_session) {
   return {{"sessionId", agent_session}};
 }
@@ -15,6 +17,14 @@ json place_params(const std::string& agent_session, const std::string& cwd, cons
 }
 
 }  // namespace
+
+std::string end_of_stderr(const json& status) {
+  const auto it = status.is_object() ? status.find("stderr") : status.end();
+  if (it == status.end() || !it->is_string()) return {};
+  const auto& all = it->get_ref<const std::string&>();
+  if (all.size() <= max_stderr_tail) return all;
+  return "…" + all.substr(all.size() - max_stderr_tail);
+}
 
 json request(const json& id, std::string_view method, json params) {
   return {{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}};

@@ -48,6 +48,9 @@ struct rpc_error {
 // The result of an answer line, or its error.
 std::variant<json, rpc_error> result_of(const json& line);
 
+/// What an agent wrote last to stderr, as the daemon's status tells it: at most 4 KiB.
+std::string end_of_stderr(const json& status);
+
 struct abilities {
   bool load = false;
   bool resume = false;

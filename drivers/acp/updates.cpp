@@ -23,7 +23,6 @@ constexpr auto silence_limit = std::chrono::seconds(45);  // three heartbeats of
 constexpr auto first_pause = std::chrono::milliseconds(50);
 constexpr auto longest_pause = std::chrono::seconds(5);
 constexpr auto acknowledge_limit = std::chrono::seconds(10);
-constexpr std::size_t max_stderr_tail = 4096;  // bytes in the problem with which the feed ends
 constexpr auto ended_mark = " ended";  // behind the position of the entry with which the agent's life ended
 
 struct queued {
@@ -230,12 +229,7 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
     auto answer =
         co_await daemons_.send(handle_, about(), std::move(get), wire::clock::now() + acknowledge_limit);
     std::string said;
-    if (answer) {
-      const auto status = json::parse(answer->bytes(), nullptr, false);
-      if (status.is_object() && status.contains("stderr") && status["stderr"].is_string())
-        said = status["stderr"];
-      if (said.size() > max_stderr_tail) said = "…" + said.substr(said.size() - max_stderr_tail);
-    }
+    if (answer) said = end_of_stderr(json::parse(answer->bytes(), nullptr, false));
     finish(ended_with(how_, said));
   }
 

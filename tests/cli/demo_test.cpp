@@ -36,7 +36,7 @@ std::vector<json> events(const ran& r) {
 TEST_CASE("the demo goes from nothing to a diff of what the agent did") {
   scratch home;
   make_repository(home);
-  const auto r = troupe(home, {"demo", "--json", "--yes", "--repo", (home / "widgets").string(), "--prompt",
+  const auto r = run_troupe(home, {"demo", "--json", "--yes", "--repo", (home / "widgets").string(), "--prompt",
                                "write NOTES.md it was here\nrun cat NOTES.md"});
   INFO(r.err);
   INFO(r.out);
@@ -73,7 +73,7 @@ TEST_CASE("the demo leaves nothing behind") {
 
 TEST_CASE("a folder that is no repository is told as such") {
   scratch home;
-  const auto r = troupe(home, {"demo", "--yes"});
+  const auto r = run_troupe(home, {"demo", "--yes"});
   CHECK(r.exit_code == 1);
   CHECK(r.err.find("--repo") != std::string::npos);
 }

@@ -91,7 +91,7 @@ ran run(const scratch& home, std::vector<std::string> argv, const std::string& i
   return result;
 }
 
-ran troupe(const scratch& home, std::vector<std::string> words, const std::string& in) {
+ran run_troupe(const scratch& home, std::vector<std::string> words, const std::string& in) {
   words.insert(words.begin(), TROUPE_PROGRAM);
   return run(home, std::move(words), in);
 }

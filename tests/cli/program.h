@@ -30,7 +30,7 @@ struct ran {
   std::string out, err;
 };
 /// Runs `troupe WORDS…` with `in` on its standard input; ends it after a minute.
-ran troupe(const scratch& home, std::vector<std::string> words, const std::string& in = {});
+ran run_troupe(const scratch& home, std::vector<std::string> words, const std::string& in = {});
 
 /// Runs any program that way.
 ran run(const scratch& home, std::vector<std::string> argv, const std::string& in = {});

@@ -58,7 +58,7 @@ TEST_CASE("every command has help with examples") {
                                                                                      {"doctor"}}) {
     auto line = words;
     line.push_back("--help");
-    const auto r = troupe(home, line);
+    const auto r = run_troupe(home, line);
     INFO(words.front(), " ", words.back());
     CHECK(r.exit_code == 0);
     CHECK(has(r.out, "examples:\n  troupe " + words.front()));
@@ -75,7 +75,7 @@ TEST_CASE("what is not a command line is a mistake of usage, told on standard er
                                              {"task", "new"},
                                              {"serve", "--port", "x"},
                                              {"org", "create", "a", "b"}}) {
-    const auto r = troupe(home, words);
+    const auto r = run_troupe(home, words);
     CHECK(r.exit_code == 2);
     CHECK(has(r.err, "error:"));
     CHECK(r.out.empty());
@@ -84,18 +84,18 @@ TEST_CASE("what is not a command line is a mistake of usage, told on standard er
 
 TEST_CASE("a command that needs a server says how to get one") {
   scratch home;
-  const auto r = troupe(home, {"task", "list"});
+  const auto r = run_troupe(home, {"task", "list"});
   CHECK(r.exit_code == 1);
   CHECK(has(r.err, "no server is known here"));
   CHECK(has(r.err, "troupe serve"));
-  const auto named = troupe(home, {"task", "list", "--org", "a", "--server", "http://127.0.0.1:1"});
+  const auto named = run_troupe(home, {"task", "list", "--org", "a", "--server", "http://127.0.0.1:1"});
   CHECK(named.exit_code == 1);
   CHECK(has(named.err, "no server answers at http://127.0.0.1:1"));
 }
 
 TEST_CASE("with --json an error is JSON too") {
   scratch home;
-  const auto r = troupe(home, {"task", "list", "--json"});
+  const auto r = run_troupe(home, {"task", "list", "--json"});
   CHECK(r.exit_code == 1);
   CHECK(json::parse(r.err).at("error").contains("detail"));
 }
@@ -105,21 +105,21 @@ TEST_CASE("a server serves, is found by commands of the same user, and stops cle
   serving server(home);
   CHECK(status_of(server.url(), {.target = "/v1/health"}) == 200);
   CHECK(status_of(server.url(), {.target = "/v1/actors/access/snapshot"}) == 401);
-  const auto users = parsed(troupe(home, {"access", "users", "--json"}));
+  const auto users = parsed(run_troupe(home, {"access", "users", "--json"}));
   CHECK(users.at("users").size() == 1);
   CHECK(users["users"][0].at("user") == "owner");
   struct stat left {};
   REQUIRE(::stat((home / "data/server.json").c_str(), &left) == 0);
   CHECK((left.st_mode & 0777) == 0600);
   CHECK(server.stop() == 0);
-  CHECK(troupe(home, {"access", "users"}).exit_code == 1);
+  CHECK(run_troupe(home, {"access", "users"}).exit_code == 1);
 }
 
 TEST_CASE("starting again and again makes no token after the first") {
   scratch home;
   for (int i = 0; i < 3; ++i) {
     serving server(home);
-    const auto users = parsed(troupe(home, {"access", "users", "--json"}));
+    const auto users = parsed(run_troupe(home, {"access", "users", "--json"}));
     CHECK(users.at("users")[0].at("tokens") == 1);
     CHECK(server.stop() == 0);
   }
@@ -142,13 +142,13 @@ TEST_CASE("an organization survives kill -9 of its server, and the token is stil
   scratch home;
   {
     serving server(home);
-    parsed(troupe(home, {"org", "create", "acme", "--json"}));
+    parsed(run_troupe(home, {"org", "create", "acme", "--json"}));
     server.kill();
   }
   serving server(home);
   json list = json::array();
   // The membership travels from the organization to the users in a message of its own.
-  for (int i = 0; i < 100 && list.empty(); ++i) list = parsed(troupe(home, {"org", "list", "--json"}));
+  for (int i = 0; i < 100 && list.empty(); ++i) list = parsed(run_troupe(home, {"org", "list", "--json"}));
   REQUIRE(list.size() == 1);
   CHECK(list[0] == json{{"organization", "acme"}, {"role", "owner"}});
 }
@@ -156,11 +156,11 @@ TEST_CASE("an organization survives kill -9 of its server, and the token is stil
 TEST_CASE("a second server on one data folder is refused and told apart from a port in use") {
   scratch home;
   serving server(home);
-  const auto same = troupe(home, {"serve", "--data", (home / "data").string(), "--port", "0"});
+  const auto same = run_troupe(home, {"serve", "--data", (home / "data").string(), "--port", "0"});
   CHECK(same.exit_code == 1);
   CHECK(has(same.err, "another server serves it"));
   const auto port = server.url().substr(server.url().rfind(':') + 1);
-  const auto taken = troupe(home, {"serve", "--data", (home / "other").string(), "--port", port});
+  const auto taken = run_troupe(home, {"serve", "--data", (home / "other").string(), "--port", port});
   CHECK(taken.exit_code == 1);
   CHECK(has(taken.err, port));
   CHECK(has(taken.err, "--port"));
@@ -169,7 +169,7 @@ TEST_CASE("a second server on one data folder is refused and told apart from a p
 TEST_CASE("--no-auth is refused where others could reach it") {
   scratch home;
   const auto r =
-      troupe(home, {"serve", "--data", (home / "data").string(), "--host", "0.0.0.0", "--no-auth"});
+      run_troupe(home, {"serve", "--data", (home / "data").string(), "--host", "0.0.0.0", "--no-auth"});
   CHECK(r.exit_code == 2);
   CHECK(has(r.err, "--no-auth"));
 }
@@ -177,7 +177,7 @@ TEST_CASE("--no-auth is refused where others could reach it") {
 TEST_CASE("a revoked token is refused at once") {
   scratch home;
   serving server(home);
-  const auto made = parsed(troupe(home, {"access", "token", "--label", "ci", "--json"}));
+  const auto made = parsed(run_troupe(home, {"access", "token", "--label", "ci", "--json"}));
   const auto with = [&] {
     return status_of(server.url(),
                      {.target = "/v1/session",
@@ -186,7 +186,7 @@ TEST_CASE("a revoked token is refused at once") {
   int status = 401;
   for (int i = 0; i < 100 && status == 401; ++i) status = with();
   CHECK(status == 200);
-  parsed(troupe(home, {"access", "revoke", made.at("token").get<std::string>(), "--json"}));
+  parsed(run_troupe(home, {"access", "revoke", made.at("token").get<std::string>(), "--json"}));
   for (int i = 0; i < 1000 && status == 200; ++i) status = with();
   CHECK(status == 401);
 }

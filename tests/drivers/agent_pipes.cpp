@@ -13,7 +13,7 @@
 
 namespace troupe::test {
 namespace {
-constexpr auto patience = std::chrono::seconds(10);
+constexpr auto answer_limit = std::chrono::seconds(10);
 }
 
 scratch_folder::scratch_folder() {
@@ -77,7 +77,7 @@ nlohmann::json agent_pipes::next() {
       return message;
     }
     pollfd wait{out_, POLLIN, 0};
-    const int ready = ::poll(&wait, 1, static_cast<int>(std::chrono::milliseconds(patience).count()));
+    const int ready = ::poll(&wait, 1, static_cast<int>(std::chrono::milliseconds(answer_limit).count()));
     REQUIRE_MESSAGE(ready == 1, "the agent said nothing for 10 s");
     char block[65536];
     const auto got = ::read(out_, block, sizeof block);
@@ -127,7 +127,7 @@ bool process_lives(pid_t pid) {
 }
 
 bool eventually(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto deadline = std::chrono::steady_clock::now() + answer_limit;
   while (std::chrono::steady_clock::now() < deadline) {
     if (holds()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

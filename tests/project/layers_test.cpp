@@ -38,7 +38,7 @@ bool in_folder(std::string_view name, std::string_view folder) {
   return name.starts_with(folder) && name.size() > folder.size() && name[folder.size()] == '/';
 }
 
-std::vector<const source_file*> sources() {
+std::vector<const source_file*> own_sources() {
   return files({".h", ".cpp", ".h.in", ".cpp.in"});
 }
 
@@ -68,7 +68,7 @@ const std::vector<behind>& walls() {
 
 TEST_CASE("a folder includes only what it stands on") {
   int checked = 0;
-  for (const auto* file : sources()) {
+  for (const auto* file : own_sources()) {
     const auto* layer = layer_of(*file);
     if (!layer) continue;
     for (const auto& [line, name, angled] : includes(*file)) {
@@ -84,7 +84,7 @@ TEST_CASE("a folder includes only what it stands on") {
 }
 
 TEST_CASE("each library is named behind its wall alone") {
-  for (const auto* file : sources()) {
+  for (const auto* file : own_sources()) {
     if (file->below("tests") || file->below("bench")) continue;
     for (const auto& [line, name, angled] : includes(*file)) {
       if (!angled) continue;

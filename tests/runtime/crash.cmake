@@ -10,7 +10,7 @@ troupe_test(crash_tests
     ${CMAKE_CURRENT_LIST_DIR}/crash_verify.cpp
     ${CMAKE_CURRENT_LIST_DIR}/crash_disk_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/crash_test.cpp
-  LINK crash_bank troupe_storage_testing doctest::doctest
+  LINK crash_bank troupe_storage_testing
   LABELS crash)
 target_compile_definitions(crash_tests PRIVATE CRASH_PROGRAM="$<TARGET_FILE:crash_program>")
 add_dependencies(crash_tests crash_program)

@@ -9,7 +9,7 @@ using namespace troupe::storage::testing;
 
 namespace {
 
-constexpr migration steps[] = {
+constexpr migration fault_steps[] = {
     {1,
      "CREATE TABLE last(id INTEGER PRIMARY KEY CHECK (id = 1), n INTEGER NOT NULL);"
      "INSERT INTO last VALUES(1, 0);"
@@ -29,7 +29,7 @@ outcome work(const std::filesystem::path& file, const open_options& options) {
   try {
     for (int opening = 0; opening < 2; ++opening) {
       database db(file, options);
-      db.migrate(steps, "test");
+      db.migrate(fault_steps, "test");
       for (int i = 0; i < turns / 2; ++i) {
         int n = done.tried = done.acknowledged + 1;
         transaction turn(db);
@@ -52,7 +52,7 @@ outcome work(const std::filesystem::path& file, const open_options& options) {
 void verify(const std::filesystem::path& file, const open_options& options, int at_least, int at_most) {
   database db(file, options);
   CHECK(db.check(check_depth::full).empty());
-  db.migrate(steps, "test");
+  db.migrate(fault_steps, "test");
   int n = *db.one<int>("SELECT n FROM last");
   CHECK(n >= at_least);
   CHECK(n <= at_most);
@@ -121,7 +121,7 @@ TEST_CASE("the test of power cuts would notice a commit that is not synced") {
     auto done = work(f.file, f.options);
     f.disk.restart(fault_vfs::without_unsynced);
     database db(f.file, f.options);
-    db.migrate(steps, "test");
+    db.migrate(fault_steps, "test");
     lost += *db.one<int>("SELECT n FROM last") < done.acknowledged;
   }
   CHECK(lost > 0);
@@ -156,7 +156,7 @@ TEST_CASE(
 TEST_CASE_FIXTURE(
     faulty, "a full disk in the middle of a transaction is told with the file, and space again is enough") {
   database db(file, options);
-  db.migrate(steps, "test");
+  db.migrate(fault_steps, "test");
   disk.inject({.on = operation::write, .what = fault::full, .times = plan::forever});
   db.begin();
   try {
@@ -181,7 +181,7 @@ TEST_CASE_FIXTURE(
 TEST_CASE_FIXTURE(faulty, "a commit whose sync fails is not there once the file is closed and opened again") {
   {
     database db(file, options);
-    db.migrate(steps, "test");
+    db.migrate(fault_steps, "test");
     disk.inject({.on = operation::sync, .what = fault::io});
     db.begin();
     db.run("INSERT INTO entry VALUES(1, ?)", blob(10));
@@ -196,7 +196,7 @@ TEST_CASE_FIXTURE(
     "whatever is seen after reopening survives a power cut, what a failed commit left in the log too") {
   {
     database db(file, options);
-    db.migrate(steps, "test");
+    db.migrate(fault_steps, "test");
     // The commit's sync and the one of closing: the log stays, its last transaction only in the system's
     // memory.
     disk.inject({.on = operation::sync, .what = fault::io, .times = plan::forever});
@@ -232,7 +232,7 @@ TEST_CASE_FIXTURE(faulty, "a fault for one file leaves another alone") {
 
 TEST_CASE_FIXTURE(faulty, "a backup to a disk that fails leaves no target and the source as it was") {
   database db(file);
-  db.migrate(steps, "test");
+  db.migrate(fault_steps, "test");
   // The target goes over the real disk: a folder that takes no files stands for a failing one.
   CHECK(kind_of([&] { db.backup_to(dir / "nowhere" / "copy.sqlite"); }) == failure::cannot_open);
   CHECK(db.check().empty());

@@ -9,11 +9,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct filled {
+struct full_file {
   scratch dir;
   std::filesystem::path file = dir / "a.sqlite";
   database db{file};
-  filled() {
+  full_file() {
     db.script(
         "CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT); CREATE INDEX i ON t(body); "
         "INSERT INTO t(body) SELECT 'row ' || value FROM json_each('[1,2,3]')");
@@ -22,7 +22,7 @@ struct filled {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(filled,
+TEST_CASE_FIXTURE(full_file,
                   "a reader sees what is committed while the owner is in the middle of a transaction") {
   transaction t(db);
   db.run("INSERT INTO t(body) VALUES('not yet')");
@@ -35,7 +35,7 @@ TEST_CASE_FIXTURE(filled,
   CHECK_FALSE(found.truncated);
 }
 
-TEST_CASE_FIXTURE(filled, "a reader neither writes nor attaches nor sets anything") {
+TEST_CASE_FIXTURE(full_file, "a reader neither writes nor attaches nor sets anything") {
   reader r(file);
   for (std::string_view sql :
        {"DELETE FROM t", "INSERT INTO t(body) VALUES('x')", "CREATE TABLE u(x)", "CREATE TEMP TABLE u(x)",
@@ -51,7 +51,7 @@ TEST_CASE_FIXTURE(filled, "a reader neither writes nor attaches nor sets anythin
   CHECK(db.one<int>("PRAGMA user_version") == file_format);
 }
 
-TEST_CASE_FIXTURE(filled, "a reader may look at the schema") {
+TEST_CASE_FIXTURE(full_file, "a reader may look at the schema") {
   reader r(file);
   CHECK(r.run("SELECT name FROM sqlite_schema").rows.size() == 2);
   CHECK(r.run("PRAGMA table_info(t)").rows.size() == 2);
@@ -60,7 +60,7 @@ TEST_CASE_FIXTURE(filled, "a reader may look at the schema") {
   CHECK(r.run("PRAGMA quick_check").rows.at(0).at(0) == value(std::string("ok")));
 }
 
-TEST_CASE_FIXTURE(filled,
+TEST_CASE_FIXTURE(full_file,
                   "what exceeds a reader's rows or bytes is cut and says so, what just fits does not") {
   CHECK(reader(file, {.rows = 2}).run("SELECT * FROM t").truncated);
   CHECK(reader(file, {.rows = 2}).run("SELECT * FROM t").rows.size() == 2);
@@ -72,7 +72,7 @@ TEST_CASE_FIXTURE(filled,
         failure::constraint);
 }
 
-TEST_CASE_FIXTURE(filled, "a query without end is stopped at a reader's time limit, and the next one runs") {
+TEST_CASE_FIXTURE(full_file, "a query without end is stopped at a reader's time limit, and the next one runs") {
   reader r(file, {.time = 50ms});
   CHECK(kind_of([&] {
           r.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT sum(i) FROM n");

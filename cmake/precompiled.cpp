@@ -1,0 +1,1 @@
+// Nothing of its own: the target that precompiled.h belongs to needs a file.
