@@ -390,6 +390,7 @@ void cell::arm() {
   const auto sooner = [&](std::chrono::steady_clock::time_point t) {
     if (!next || t < *next) next = t;
   };
+  rings_at_ = next_due_.value_or(never);
   if (!stalled_until_) {
     if (const auto t = outbox_.next_retry()) sooner(*t);
     if (next_due_) {
@@ -419,6 +420,10 @@ void cell::expire(std::chrono::steady_clock::time_point now) {
   const problem why{504, "timed_out", "no answer in time from " + self_.str() +
                                           "; the command may still be applied: ask again with the same id"};
   for (auto& item : mailbox_.take_expired(now)) refuse(std::move(item), why);
+}
+
+void cell::ring(timestamp now) {
+  if (rings_at_ <= to_ms(now)) poke();
 }
 
 void cell::note_figures(bool asleep) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -103,11 +104,15 @@ class cell : public std::enable_shared_from_this<cell> {
   };
   figures look() const;
   void expire(std::chrono::steady_clock::time_point now);
+  /// Timers are due by the wall clock, which may jump while an alarm sleeps by the other one.
+  void ring(timestamp now);
   /// Last words of a clean stop: closes the file. Only after the scheduler has stopped.
   void shut();
 
  private:
   class sink;
+
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
   void stretch();
   void run_notes();
@@ -198,6 +203,7 @@ class cell : public std::enable_shared_from_this<cell> {
   std::atomic<bool> more_to_send_ = false;
   std::atomic<bool> stalled_ = false;
   std::atomic<std::int64_t> last_active_ = 0;
+  std::atomic<std::int64_t> rings_at_ = never;
 
   std::mutex notes_mutex_;
   std::vector<std::function<void()>> notes_;
@@ -235,7 +241,8 @@ class cell : public std::enable_shared_from_this<cell> {
   std::optional<std::int64_t> next_due_;
 
   bool awake_recorded_ = false;
-  bool settled_after_start_ = false;
+  /// It committed a turn since it woke: whatever ends the server now, waking this actor did not.
+  bool progressed_ = false;
   bool retired_ = false;
   /// Out of the host's table: another cell may have the file now.
   bool removed_ = false;

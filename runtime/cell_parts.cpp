@@ -41,6 +41,8 @@ void shorten(stream_entry& e) {
       json{{"stub", true}, {"size", e.data->size()}, {"sha256", hex.data()}}.dump());
 }
 
+std::string text_of(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 std::size_t bytes_of(const mailbox_item& item) {
   constexpr std::size_t own = 256;
   if (const auto* m = std::get_if<message_item>(&item)) return m->is->bytes + own;

@@ -46,6 +46,8 @@ inline constexpr std::size_t max_entry_in_page = 64 * 1024;
 
 /// Puts a stub in the place of an entry that is too long for a page.
 void shorten(stream_entry&);
+/// As rows hold it: compact, with what is not UTF-8 replaced.
+std::string text_of(const json&);
 std::size_t bytes_of(const mailbox_item&);
 message_ptr read_message(const storage::row&, const key& from, const std::string& incarnation);
 effect_row read_effect(const storage::row&);

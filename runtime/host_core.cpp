@@ -76,15 +76,35 @@ void host_core::start() {
       dir.quarantine(k, why);
       continue;
     }
-    recovering_.push_back(k);
+    {
+      std::lock_guard lock(recovering_mutex_);
+      recovering_.insert(k.str());
+    }
     // A read is the least that wakes: it brings no turn of its own.
     mailbox_item item = read_item{[](cell*, const problem*) {}, std::chrono::steady_clock::time_point::max()};
     deliver(k, item, lane::interactive, 0, false);
   }
   alarm->after(settles_after, [this] {
-    for (const auto& k : std::exchange(recovering_, {})) dir.recovered(k);
+    std::set<std::string> survived;
+    {
+      std::lock_guard lock(recovering_mutex_);
+      survived.swap(recovering_);
+    }
+    for (const auto& k : survived) dir.recovered(key(k));
   });
   dir.empty_trash(time.now(), trash_kept);
+}
+
+void host_core::progressed(const key& k) {
+  {
+    std::lock_guard lock(recovering_mutex_);
+    if (recovering_.erase(k.str()) == 0) return;
+  }
+  try {
+    dir.recovered(k);
+  } catch (const storage::error& e) {
+    log("directory", k.str() + ": " + e.what());
+  }
 }
 
 void host_core::stop() {
@@ -207,9 +227,11 @@ std::optional<revision_id> host_core::known_state(const key& k) {
 void host_core::sweep() {
   const auto now = time.steady();
   auto cells = all_awake();
+  const auto wall = time.now();
   const auto idle = now - options.limits.idle_before_sleep;
   for (const auto& c : cells) {
     c->expire(now);
+    c->ring(wall);
     if (c->idle_since(idle)) c->want_sleep();
   }
   if (crowded_.exchange(false)) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -65,6 +66,8 @@ class host_core {
   delivered deliver(const key&, mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create = false);
   /// To a sender that is awake; a sleeping one has nothing unsettled.
   void settle(const key& sender, settlement);
+  /// The first turn of an actor that a start woke: no crash loop of the server comes from waking it. Any thread.
+  void progressed(const key&);
   /// Out of the table, unless something arrived meanwhile.
   bool remove(const std::shared_ptr<cell>&);
   std::shared_ptr<cell> awake(const key&) const;
@@ -104,7 +107,8 @@ class host_core {
   std::atomic<bool> stopping_ = false, stopped_ = false, started_ = false;
   /// A wake was refused for want of room: the sweep makes some.
   std::atomic<bool> crowded_ = false;
-  std::vector<key> recovering_;
+  std::mutex recovering_mutex_;
+  std::set<std::string> recovering_;
 
   friend class host;
   friend class inspector;

@@ -1,3 +1,4 @@
+// What the other end of a control channel answers: a message and the descriptors that came with it.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -15,16 +15,17 @@ namespace troupe::testing {
 
 class manual_clock final : public clock {
  public:
-  timestamp now() const override { return from_ms(1'700'000'000'000) + since_; }
+  timestamp now() const override { return from_ms(1'700'000'000'000) + since_ + jumped_; }
   std::chrono::steady_clock::time_point steady() const override {
     return std::chrono::steady_clock::time_point(std::chrono::hours(1)) + since_;
   }
   void advance(std::chrono::milliseconds d) { since_ += d; }
-  /// Only the wall clock jumps.
+  /// Only the wall clock: a laptop that slept, or a clock that was set.
+  void jump(std::chrono::milliseconds d) { jumped_ += d; }
   std::chrono::milliseconds since() const { return since_; }
 
  private:
-  std::chrono::milliseconds since_{0};
+  std::chrono::milliseconds since_{0}, jumped_{0};
 };
 
 /// Ids that count: the same in every run.

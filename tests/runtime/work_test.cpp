@@ -27,6 +27,16 @@ TEST_CASE("a timer rings at its time, once, also after a restart, also when its 
   CHECK(w.account("a")["log"].size() == 1);
 }
 
+TEST_CASE("a timer rings within a second of a jump of the wall clock over its time") {
+  world w;
+  w.open({"a"});
+  w.command(account_a, "account.remind", {{"in_ms", 3'600'000}});
+  w.threads->advance(5s);
+  w.time.jump(2h);
+  w.threads->advance(1s);
+  CHECK(w.account("a")["log"] == json{"ring"});
+}
+
 TEST_CASE("setting a timer again replaces it") {
   world w;
   w.open({"a"});

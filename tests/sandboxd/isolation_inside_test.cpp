@@ -12,7 +12,7 @@
 
 #include <doctest/doctest.h>
 
-#include "isolation_kit.h"
+#include "tests/sandboxd/isolation_kit.h"
 #include "sandboxd/descriptor.h"
 #include "sandboxd/isolation/record.h"
 

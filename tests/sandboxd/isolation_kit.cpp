@@ -1,4 +1,4 @@
-#include "isolation_kit.h"
+#include "tests/sandboxd/isolation_kit.h"
 
 #include <signal.h>
 #include <stdio.h>
