@@ -38,6 +38,11 @@ target_compile_options(troupe_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshad
                                                  -Woverloaded-virtual
                                                  -Wno-missing-field-initializers)
 
+if(CMAKE_UNITY_BUILD)
+  # GCC takes an unnamed namespace of a file that is compiled with others for one of a header.
+  target_compile_options(troupe_warnings INTERFACE -Wno-subobject-linkage)
+endif()
+
 if(TROUPE_PRECOMPILE)
   add_library(troupe_precompiled OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
   target_link_libraries(troupe_precompiled PRIVATE troupe_warnings)
