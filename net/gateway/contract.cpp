@@ -181,6 +181,7 @@ std::string asyncapi_of(const std::vector<const kind*>& kinds, const std::string
               {"incarnation", text}},
              {"id", "topic"}),
        frame("unsubscribe", {{"id", text}, {"topic", text}}, {"id", "topic"}),
+       frame("ping", {{"id", text}}, {"id"}),
        frame("command",
              {{"id", text}, {"to", text}, {"name", text}, {"body", object}, {"timeout_ms", number}},
              {"id", "to", "name"}),

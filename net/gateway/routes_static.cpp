@@ -1,5 +1,7 @@
 // The contract's documents and the dashboard: what is compiled into the program. No proof of who asks is
 // needed.
+#include <algorithm>
+
 #include "dashboard/files.h"
 #include "net/gateway/answers.h"
 #include "net/gateway/context.h"
@@ -55,10 +57,15 @@ void add_contract_routes(wire::router& r, const std::shared_ptr<context>& c) {
   r.on("GET", "/schemas/{kind}/{file}", [c](wire::exchange& ex) { return schema_file(c, ex); });
 }
 
+// Without a built dashboard the plain page is the first one.
 void add_page_routes(wire::router& r, const std::shared_ptr<context>& c) {
-  for (const auto& f : dashboard::files()) {
-    r.on("GET", "/" + std::string(f.name), [c, &f](wire::exchange& ex) { return page(c, ex, f); });
-    if (f.name == "index.html") r.on("GET", "/", [c, &f](wire::exchange& ex) { return page(c, ex, f); });
+  const auto files = dashboard::files();
+  const bool built = std::ranges::any_of(files, [](const auto& f) { return f.name == "index.html"; });
+  for (const auto& f : files) {
+    const auto serve = [c, &f](wire::exchange& ex) { return page(c, ex, f); };
+    r.on("GET", "/" + std::string(f.name), serve);
+    if (f.name == "plain/index.html") r.on("GET", "/plain/", serve);
+    if (f.name == (built ? "index.html" : "plain/index.html")) r.on("GET", "/", serve);
   }
 }
 

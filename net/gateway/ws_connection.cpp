@@ -171,8 +171,11 @@ asio::awaitable<void> ws_connection::take(const std::string& text) {
     command(*message, id);
   } else if (op == "query") {
     query(*message, id);
+  } else if (op == "ping") {
+    // For clients in browsers, which see neither our pings nor the answers to theirs.
+    answer_ok(id);
   } else {
-    answer_problem(id, invalid_message("op must be subscribe, unsubscribe, command or query"), {});
+    answer_problem(id, invalid_message("op must be subscribe, unsubscribe, command, query or ping"), {});
   }
 }
 

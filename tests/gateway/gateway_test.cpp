@@ -183,6 +183,12 @@ TEST_CASE("a subscriber sees what a reply says, or newer, on any connection") {
   }
 }
 
+TEST_CASE("a ping is answered") {
+  served s;
+  talker t(s);
+  CHECK(t.ask({{"op", "ping"}, {"id", "1"}})["ok"] == true);
+}
+
 TEST_CASE("nothing is sent to who has the current revision") {
   served s;
   talker t(s);
