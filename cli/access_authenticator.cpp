@@ -1,6 +1,7 @@
 #include "cli/access_authenticator.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "actors/access/secret.h"
 #include "actors/roles.h"
@@ -12,6 +13,7 @@ namespace {
 // A handle is what kind of secret it was, and its hash.
 constexpr std::string_view token_prefix = "token:";
 constexpr std::string_view session_prefix = "session:";
+constexpr std::size_t max_arrivals = 256;
 
 const key& access_key() {
   static const key k("access");
@@ -29,6 +31,23 @@ std::optional<gateway::identified> identified_by(const std::optional<actors::ide
 }
 
 }  // namespace
+
+access_authenticator::access_authenticator(host& h, actors::directory& known) : host_(h), known_(known) {
+  // The directory outlives this object, which is why its listener holds what it needs.
+  known_.on_change([&known, queue = arrivals_] {
+    std::deque<arrivals::one> arrived;
+    {
+      const std::lock_guard lock(queue->mutex);
+      auto& waiting = queue->waiting;
+      const auto in = std::stable_partition(waiting.begin(), waiting.end(), [&](const auto& one) {
+        return !known.by_session_hash(one.hash).has_value();
+      });
+      std::move(in, waiting.end(), std::back_inserter(arrived));
+      waiting.erase(in, waiting.end());
+    }
+    for (auto& one : arrived) one.answer();
+  });
+}
 
 std::optional<gateway::identified> access_authenticator::by_token(std::string_view token) const {
   return identified_by(known_.by_token(token), token_prefix, token);
@@ -53,10 +72,19 @@ void access_authenticator::sign_in(std::string word, std::string label, on_signe
   if (!label.empty()) body["label"] = label.substr(0, 200);
   host_.command_as_host(
       access_key(), "access.redeem_link", std::move(body), "redeem " + hash,
-      [cookie = std::move(cookie), done = std::move(done)](const reply& r) {
+      [&known = known_, queue = arrivals_, hash, cookie = std::move(cookie),
+       done = std::move(done)](const reply& r) {
         if (!r.ok()) return done(r.error());
         const auto left = r.result().at("expires_at").get<std::int64_t>() - to_ms(system_clock().now());
-        done(gateway::signed_in{cookie, static_cast<int>(std::max<std::int64_t>(0, left / 1000))});
+        gateway::signed_in in{cookie, static_cast<int>(std::max<std::int64_t>(0, left / 1000))};
+        {
+          const std::lock_guard lock(queue->mutex);
+          if (!known.by_session_hash(hash) && queue->waiting.size() < max_arrivals) {
+            queue->waiting.push_back({hash, [done, in] { done(in); }});
+            return;
+          }
+        }
+        done(std::move(in));
       });
 }
 

@@ -1,6 +1,10 @@
 // Who is who, for the gateway, as the access actor knows it.
 #pragma once
 
+#include <deque>
+#include <memory>
+#include <mutex>
+
 #include "actors/access/directory.h"
 #include "net/gateway/auth.h"
 #include "runtime/host.h"
@@ -11,7 +15,7 @@ namespace troupe::cli {
 /// outlive it. Thread-safe.
 class access_authenticator final : public gateway::authenticator {
  public:
-  access_authenticator(host& h, actors::directory& known) : host_(h), known_(known) {}
+  access_authenticator(host& h, actors::directory& known);
 
   std::optional<gateway::identified> by_token(std::string_view token) const override;
   std::optional<gateway::identified> by_cookie(std::string_view cookie) const override;
@@ -22,8 +26,20 @@ class access_authenticator final : public gateway::authenticator {
   void on_change(std::function<void()>) override;
 
  private:
+  /// Sessions that the access actor has made and the directory has not read yet. Whoever signs in is answered
+  /// when the directory knows them: the very next request comes with the new cookie.
+  struct arrivals {
+    struct one {
+      std::string hash;
+      std::function<void()> answer;
+    };
+    std::mutex mutex;
+    std::deque<one> waiting;
+  };
+
   host& host_;
   actors::directory& known_;
+  std::shared_ptr<arrivals> arrivals_ = std::make_shared<arrivals>();
 };
 
 }  // namespace troupe::cli

@@ -138,6 +138,25 @@ TEST_CASE("a sign-in link opens a session once") {
   CHECK(status_of(server.url(), sign_in) == 401);
 }
 
+TEST_CASE("who has signed in is known at once") {
+  scratch home;
+  serving server(home);
+  wire::blocking_client client;
+  const auto to = wire::endpoint::parse(server.url());
+  for (int i = 0; i < 10; ++i) {
+    const std::string link = parsed(run_troupe(home, {"access", "link", "owner", "--json"})).at("url");
+    wire::request sign_in{
+        .method = "POST", .target = "/v1/session", .headers = {{"Content-Type", "application/json"}}};
+    sign_in.body = json{{"word", link.substr(link.find('=') + 1)}}.dump();
+    const auto answer = client.fetch(*to, std::move(sign_in));
+    REQUIRE(answer);
+    const auto set = answer->headers.find("Set-Cookie");
+    REQUIRE(set);
+    const std::string cookie(set->substr(0, set->find(';')));
+    CHECK(status_of(server.url(), {.target = "/v1/session", .headers = {{"Cookie", cookie}}}) == 200);
+  }
+}
+
 TEST_CASE("an organization survives kill -9 of its server, and the token is still good") {
   scratch home;
   {
