@@ -7,7 +7,7 @@
 namespace troupe::dashboard {
 
 struct file {
-  std::string_view name;  // "app.js"
+  std::string_view name;  // "plain/app.js", the path in an address
   std::string_view type;  // its media type
   std::string_view etag;  // with its quotes; changes when the bytes do
   std::string_view bytes;

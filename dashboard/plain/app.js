@@ -1,5 +1,5 @@
-import { live } from "/live.js";
-import { el, replace, transcript } from "/view.js";
+import { live } from "/plain/live.js";
+import { el, replace, transcript } from "/plain/view.js";
 
 const at = id => document.getElementById(id);
 const state = { org: null, task: null, session: null, tasks: [], snapshot: null, manual: false };

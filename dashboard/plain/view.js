@@ -16,8 +16,9 @@ const block_text = block => !block ? "" : block.type === "text" ? block.text : b
 
 function diff_lines(before, after) {
   const pre = el("pre");
-  for (const line of (before || "").split("\n")) if (before) pre.append(el("span", { class: "del" }, `- ${line}\n`));
-  for (const line of (after || "").split("\n")) if (after) pre.append(el("span", { class: "add" }, `+ ${line}\n`));
+  const lines = text => text ? text.replace(/\n$/, "").split("\n") : [];
+  for (const line of lines(before)) pre.append(el("span", { class: "del" }, `- ${line}\n`));
+  for (const line of lines(after)) pre.append(el("span", { class: "add" }, `+ ${line}\n`));
   return pre;
 }
 
@@ -92,7 +93,7 @@ export class transcript {
               ...(update.entries || []).map(one => el("div", { class: one.status }, `${one.status === "completed" ? "x" : "-"} ${one.content}`))));
           default: return;
         }
-      case "permission_requested": return this.line("permission", entry.title || entry.permission, "warn");
+      case "permission_requested": return this.line("permission", entry.request?.toolCall?.title || "The agent asks", "warn");
       case "permission_answered": return this.line("permission", `${entry.answer}${entry.by ? ` by ${entry.by}` : ""}`, "dim");
       case "error": return this.line("error", entry.message || entry.code, "bad");
       default: return this.line("", entry.type.replaceAll("_", " "), "dim");

@@ -1,0 +1,38 @@
+// Debian's Chromium, driven without a window. Whatever a page complains of fails its test.
+import { Browser, BrowserContextOptions, chromium, Page } from "playwright-core";
+import { join } from "node:path";
+
+export const stepLimit = 30_000;
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.TROUPE_CHROMIUM || "/usr/bin/chromium",
+    // Chromium's own sandbox does not work for root.
+    args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+  });
+}
+
+export interface Opened {
+  page: Page;
+  /** What the page complained of. */
+  complaints: string[];
+  close(): Promise<void>;
+}
+
+/** A page of its own, as of another person's browser. `expected` are complaints that the test brings about. */
+export async function open(browser: Browser, options: BrowserContextOptions = {}, expected?: RegExp): Promise<Opened> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(stepLimit);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  const complain = (text: string) => { if (!expected?.test(text)) complaints.push(text); };
+  page.on("pageerror", error => complain(`${error.stack || error}`));
+  page.on("console", message => { if (message.type() === "error") complain(`${message.text()} ${message.location().url}`); });
+  return { page, complaints, close: () => context.close() };
+}
+
+/** Keeps a picture for people to look at where TROUPE_SCREENSHOTS names a folder. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.TROUPE_SCREENSHOTS;
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`) });
+}
