@@ -157,6 +157,16 @@ void make(turn& t, const std::string& task) {
 
 }  // namespace
 
+// Nothing is kept: another task may take the branch before this one is made.
+answer preview_task(const view& v, const json& body) {
+  const auto repository = text_or(body, "repository", "");
+  const auto title = title_from(text_or(body, "title", text_or(body, "description", "")));
+  const auto branch = unique_branch(
+      branch_from(title, defaults_of(v).branch_prefix),
+      [&](const std::string& b) { return branch_taken(v, repository, b); }, "next");
+  return json{{"title", title}, {"branch", branch}};
+}
+
 answer create_task(turn& t, const json& body) {
   const auto prompt = text_or(body, "prompt", text_or(body, "description", ""));
   auto added = add(t, body, prompt, true, "queued");

@@ -38,7 +38,8 @@ answer create_sandbox(turn&, const json&);
 answer release_sandbox(turn&, const json&);
 answer apply_sandbox_state(turn&, const json&);
 
-// queries.cpp
+// queries.cpp, and preview_task in create_task.cpp
+answer preview_task(const view&, const json&);
 answer list_tasks(const view&, const json&);
 answer get_task(const view&, const json&);
 answer get_repository(const view&, const json&);

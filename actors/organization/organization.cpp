@@ -46,6 +46,7 @@ const kind& organization() {
               {"org.list_tasks", role::viewer, list_tasks},
               {"org.get_task", role::viewer, get_task},
               {"org.get_repository", role::viewer, get_repository},
+              {"org.preview_task", role::member, preview_task},
           },
       .snapshot = snapshot,
   };

@@ -45,6 +45,19 @@ json summary(const std::string& task, std::string_view status, std::int64_t at) 
 
 }  // namespace
 
+TEST_CASE("what a task will be called is what it is called, as long as nobody takes the branch") {
+  with_repository i;
+  const json wanted{{"repository", "widgets"}, {"description", "Fix the login. It fails on Mondays."}};
+  const auto preview = i.h.ask("org/acme", "org.preview_task", wanted).result();
+  CHECK(preview == json{{"title", "Fix the login"}, {"branch", "troupe/fix-the-login"}});
+  const auto made = i.org("org.create_task", wanted).result();
+  CHECK(made["title"] == preview["title"]);
+  CHECK(made["branch"] == preview["branch"]);
+  const auto next = i.h.ask("org/acme", "org.preview_task", wanted).result();
+  CHECK(next["branch"] == i.org("org.create_task", wanted).result()["branch"]);
+  CHECK(next["branch"] != made["branch"]);
+}
+
 TEST_CASE("a task has its title and branch in the answer, and its actor gets what it needs") {
   with_repository i;
   REQUIRE(i.org("org.update_repository",
