@@ -74,12 +74,14 @@ export class Client {
     const topic = [...this.topics.values()].find(one => one.asked === reply.id);
     if (!topic) return;
     if (reply.ok) return topic.answered();
-    const { error } = reply;
-    if (!passing.has(error.status)) return topic.change({ is: "error", error });
+    const { error } = reply, refusals = topic.refused();
+    // A parent may name a child that is not made yet: the first "not found" is not believed, and later ones not for ever.
+    if (error.status === 404 ? refusals > 0 : !passing.has(error.status)) topic.change({ is: "error", error });
+    if (error.status !== 404 && !passing.has(error.status)) return;
     const pause = setTimeout(() => {
       this.pauses.delete(pause);
       if (this.topics.get(topic.name) === topic) this.ask(topic);
-    }, pauseBefore(topic.refused()));
+    }, pauseBefore(refusals));
     this.pauses.add(pause);
   }
 

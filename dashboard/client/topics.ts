@@ -38,7 +38,7 @@ export abstract class Topic {
     this.refusals = 0;
   }
 
-  /** How often the server could not, which says how long to wait. */
+  /** How often it was refused since it was last answered, which says how long to wait. */
   refused(): number { return this.refusals++; }
 }
 

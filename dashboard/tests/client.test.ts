@@ -66,6 +66,16 @@ test("what is not there is an error with its code, and so is a refused command",
   client.close();
 });
 
+test("what comes to be later is subscribed to then", async () => {
+  const client = connect();
+  const names: string[] = [];
+  const held = client.subscribe<OrganizationSnapshot>("org/later", { onSnapshot: data => names.push(data.display_name) });
+  await until("an error", () => held.state.is === "error");
+  await server.organization("later");
+  await until("the snapshot", () => held.state.is === "live" && names.length > 0);
+  client.close();
+});
+
 test("a command that was under way when the server was killed is applied once", async () => {
   const states: ConnectionState["is"][] = [];
   const client = connect({ onState: state => states.push(state.is) });
