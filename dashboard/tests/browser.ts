@@ -1,5 +1,6 @@
 // Debian's Chromium, driven without a window. Whatever a page complains of fails its test.
 import { Browser, BrowserContextOptions, chromium, Page } from "playwright-core";
+import axe from "axe-core";
 import { join } from "node:path";
 
 export const stepLimit = 30_000;
@@ -35,4 +36,12 @@ export async function open(browser: Browser, options: BrowserContextOptions = {}
 export async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env.TROUPE_SCREENSHOTS;
   if (folder) await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+/** What axe-core finds that is serious or worse, in words. */
+export async function barriers(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(() => (window as any).axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.filter((one: any) => one.impact === "serious" || one.impact === "critical")
+    .map((one: any) => `${one.id}: ${one.help}: ${one.nodes.map((node: any) => node.html).slice(0, 3).join(" ")}`);
 }

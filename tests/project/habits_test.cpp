@@ -22,7 +22,7 @@ std::vector<const source_file*> sources() {
 }  // namespace
 
 TEST_CASE("no source file is longer than 600 lines") {
-  for (const auto* file : files({".h", ".cpp", ".js", ".ts", ".css", ".sql", ".cmake"})) {
+  for (const auto* file : files({".h", ".cpp", ".js", ".mjs", ".ts", ".tsx", ".css", ".sql", ".cmake"})) {
     const auto count = lines(file->text).size();
     CHECK_MESSAGE(count <= max_lines, file->path, " has ", count, " lines");
   }
@@ -69,7 +69,7 @@ TEST_CASE("includes of our own files are written from the project's root") {
 
 TEST_CASE("a file ends with one line end, and lines have neither tabs nor trailing blanks") {
   for (const auto* file :
-       files({".h", ".cpp", ".sql", ".md", ".cmake", "CMakeLists.txt", ".json", ".js", ".css"})) {
+       files({".h", ".cpp", ".sql", ".md", ".cmake", "CMakeLists.txt", ".json", ".js", ".mjs", ".ts", ".tsx", ".css"})) {
     if (file->text.empty()) continue;
     CHECK_MESSAGE(file->text.ends_with("\n"), file->path);
     CHECK_MESSAGE(!file->text.ends_with("\n\n"), file->path, " ends with an empty line");
@@ -89,7 +89,7 @@ TEST_CASE("nothing is left for later in the code") {
       "ME|XX"
       "X|HA"
       "CK)\\b");
-  for (const auto* file : files({".h", ".cpp", ".js", ".ts", ".sql", ".cmake", "CMakeLists.txt", ".sh"})) {
+  for (const auto* file : files({".h", ".cpp", ".js", ".mjs", ".ts", ".tsx", ".sql", ".cmake", "CMakeLists.txt", ".sh"})) {
     for (const auto& [number, text] : lines(file->text)) {
       CHECK_MESSAGE(!std::regex_search(text.begin(), text.end(), mark), at(*file, number), ": ",
                     std::string(text));
