@@ -93,6 +93,7 @@ void cell::run_notes() {
 void cell::stretch() {
   scheduled_ = false;
   if (removed_) return;
+  const at_work::mark mark(host_.at_work_, self_);
   run_notes();
   const auto now = host_.time.steady();
   if (!quarantined_.empty()) {

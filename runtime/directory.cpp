@@ -156,16 +156,21 @@ std::size_t directory::quarantined() {
       db_.one<std::int64_t>("SELECT count(*) FROM actors WHERE quarantined IS NOT NULL").value_or(0));
 }
 
-std::vector<std::pair<key, int>> directory::recover() {
+std::vector<std::pair<key, int>> directory::recover(const std::set<std::string>& interrupted) {
   std::lock_guard lock(mutex_);
   std::vector<std::pair<key, int>> list;
   storage::transaction t(db_);
+  for (const auto& k : interrupted) {
+    db_.run("INSERT OR IGNORE INTO awake SELECT key, 0 FROM actors WHERE key = ?", k);
+    db_.run("UPDATE awake SET attempts = -attempts - 1 WHERE key = ?", k);
+  }
+  // Who was not at work this time begins anew.
+  db_.run("UPDATE awake SET attempts = max(-attempts, 0) WHERE attempts <> 0");
   db_.each("SELECT key, attempts FROM awake", [&](const storage::row& r) {
     if (auto k = key::parse(r.get<std::string_view>(0))) {
       list.emplace_back(std::move(*k), static_cast<int>(r.get<std::int64_t>(1)));
     }
   });
-  if (!list.empty()) db_.run("UPDATE awake SET attempts = attempts + 1");
   t.commit();
   return list;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,9 +54,10 @@ class directory {
   bool release_quarantined(const key&);
   std::size_t quarantined();
 
-  /// The recovery list with how often each was tried before; counts this start.
-  std::vector<std::pair<key, int>> recover();
-  /// It settled after a start.
+  /// The recovery list, and for each how many processes in a row ended while it was at work. `interrupted`: those of the
+  /// last one; they are woken too, so that the one whose timer rings is found out.
+  std::vector<std::pair<key, int>> recover(const std::set<std::string>& interrupted);
+  /// It committed a turn: it is not what ends the process.
   void recovered(const key&);
   /// Sleeping actors whose timer is due; clears their alarm, they read their own file.
   std::vector<key> due(timestamp now, std::size_t limit);

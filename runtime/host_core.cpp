@@ -11,11 +11,10 @@ namespace troupe {
 
 namespace {
 
-constexpr int max_wake_attempts = 3;
+constexpr int max_blamed = 3;
 constexpr std::size_t due_at_once = 256;
 constexpr std::size_t evict_at_once = 32;
 constexpr std::chrono::hours trash_kept{24 * 7};
-constexpr std::chrono::seconds settles_after{10};
 constexpr std::chrono::seconds stop_deadline{10};
 constexpr std::uint64_t descriptors_for_others = 2000;
 constexpr std::uint64_t descriptors_per_actor = 3;
@@ -54,6 +53,7 @@ host_core::host_core(host_options o)
       ids(options.ids ? *options.ids : random_ids()),
       gate(options.gate ? *options.gate : local_durability()),
       dir(options.data, options.sync),
+      at_work_(options.data / "at-work"),
       topics(options.limits.snapshot_cache_bytes),
       own_scheduler_(options.threads ? nullptr : make_caf_scheduler()),
       threads(options.threads ? *options.threads : *own_scheduler_),
@@ -69,36 +69,28 @@ host_core::~host_core() { stop(); }
 void host_core::start() {
   if (started_.exchange(true)) return;
   alarm->start();
-  for (auto& [k, attempts] : dir.recover()) {
-    if (attempts >= max_wake_attempts) {
-      const auto why = "the server ended " + std::to_string(attempts) + " times in a row while it was waking this actor";
+  for (auto& [k, blamed] : dir.recover(at_work_.interrupted())) {
+    if (blamed >= max_blamed) {
+      const auto why = "the server ended " + std::to_string(blamed) + " times in a row while this actor was at work";
       log("quarantine", k.str() + ": " + why);
       dir.quarantine(k, why);
       continue;
     }
-    {
-      std::lock_guard lock(recovering_mutex_);
-      recovering_.insert(k.str());
+    if (blamed > 0) {
+      std::lock_guard lock(blamed_mutex_);
+      blamed_.insert(k.str());
     }
     // A read is the least that wakes: it brings no turn of its own.
     mailbox_item item = read_item{[](cell*, const problem*) {}, std::chrono::steady_clock::time_point::max()};
     deliver(k, item, lane::interactive, 0, false);
   }
-  alarm->after(settles_after, [this] {
-    std::set<std::string> survived;
-    {
-      std::lock_guard lock(recovering_mutex_);
-      survived.swap(recovering_);
-    }
-    for (const auto& k : survived) dir.recovered(key(k));
-  });
   dir.empty_trash(time.now(), trash_kept);
 }
 
 void host_core::progressed(const key& k) {
   {
-    std::lock_guard lock(recovering_mutex_);
-    if (recovering_.erase(k.str()) == 0) return;
+    std::lock_guard lock(blamed_mutex_);
+    if (blamed_.erase(k.str()) == 0) return;
   }
   try {
     dir.recovered(k);

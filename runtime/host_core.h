@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "runtime/alarms.h"
+#include "runtime/at_work.h"
 #include "runtime/catalog.h"
 #include "runtime/cell.h"
 #include "runtime/directory.h"
@@ -66,7 +67,7 @@ class host_core {
   delivered deliver(const key&, mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create = false);
   /// To a sender that is awake; a sleeping one has nothing unsettled.
   void settle(const key& sender, settlement);
-  /// The first turn of an actor that a start woke: no crash loop of the server comes from waking it. Any thread.
+  /// Its first turn since it woke: if earlier processes ended while it was at work, it was not the cause. Any thread.
   void progressed(const key&);
   /// Out of the table, unless something arrived meanwhile.
   bool remove(const std::shared_ptr<cell>&);
@@ -86,6 +87,7 @@ class host_core {
   id_source& ids;
   durability_gate& gate;
   directory dir;
+  at_work at_work_;
   hub topics;
   counters count;
   std::map<std::string, effect_kind, std::less<>> effects;
@@ -107,8 +109,8 @@ class host_core {
   std::atomic<bool> stopping_ = false, stopped_ = false, started_ = false;
   /// A wake was refused for want of room: the sweep makes some.
   std::atomic<bool> crowded_ = false;
-  std::mutex recovering_mutex_;
-  std::set<std::string> recovering_;
+  std::mutex blamed_mutex_;
+  std::set<std::string> blamed_;
 
   friend class host;
   friend class inspector;

@@ -48,8 +48,6 @@ int main(int argc, char** argv) {
           .sync =
               std::string_view(argv[3]) == "full" ? storage::durability::full : storage::durability::normal});
   h.start();
-  // A server that is killed again and again in its first seconds takes its actors for the cause.
-  for (int i = 0; i < crash_bank::accounts; ++i) h.retry_quarantined(crash_bank::account_key(i));
   if (!crash_bank::open_all(h, std::chrono::seconds(10))) return 1;
   auto tell = std::make_shared<teller>();
   std::vector<subscription> topics;

@@ -109,7 +109,6 @@ void learn(crash_bank::model& model, const std::vector<std::string>& lines) {
 void check(const std::filesystem::path& data, const crash_bank::model& model) {
   host h({.data = data, .kinds = {&crash_bank::account()}, .effects = {crash_bank::note()}});
   h.start();
-  for (int i = 0; i < crash_bank::accounts; ++i) h.retry_quarantined(crash_bank::account_key(i));
   REQUIRE(crash_bank::open_all(h, 10s));
   crash_bank::verify(h, model, 30s);
   h.stop();

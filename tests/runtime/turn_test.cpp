@@ -1,9 +1,28 @@
 #include <doctest/doctest.h>
 
+#include "runtime/at_work.h"
 #include "tests/runtime/world.h"
 
 using namespace troupe;
 using namespace troupe::testing;
+
+namespace {
+
+// As if the process had ended in the middle of the actor's stretch: nothing was closed, and the mark is never cleared.
+void end_at_work(world& w, const key& k) {
+  const auto data = w.is->data(), copy = w.data.path() / "copy";
+  std::filesystem::copy(data, copy, std::filesystem::copy_options::recursive);
+  w.end();
+  std::filesystem::remove_all(data);
+  std::filesystem::rename(copy, data);
+  at_work all(data / "at-work");
+  alignas(at_work::mark) std::byte room[sizeof(at_work::mark)];
+  new (room) at_work::mark(all, k);
+  w.begin();
+  w.threads->run();
+}
+
+}  // namespace
 
 TEST_CASE("a parent makes its child, and the child's push reaches the parent") {
   world w;
@@ -76,6 +95,26 @@ TEST_CASE("a handler that throws fails its command with a code and loses nothing
   w.open({"a"});
   CHECK(w.command("bank/b/account/a", "account.fail", {{"throw", true}}).error().code == "handler_failed");
   CHECK(w.account("a")["amount"] == 100);
+}
+
+TEST_CASE("an actor at work when three processes in a row ended starts quarantined, its neighbours do not") {
+  world w;
+  w.open({"a", "b"});
+  for (int n = 0; n < 3; ++n) {
+    end_at_work(w, key("bank/b/account/a"));
+  }
+  CHECK(w.query("bank/b/account/a", "account.read").error().code == "quarantined");
+  CHECK(w.query("bank/b/account/b", "account.read").ok());
+}
+
+TEST_CASE("an actor that commits a turn is not what ends the process") {
+  world w;
+  w.open({"a"});
+  for (int n = 0; n < 9; ++n) {
+    end_at_work(w, key("bank/b/account/a"));
+    if (n % 2 == 1) w.command("bank/b/account/a", "account.deposit", {{"amount", 1}}, "d" + std::to_string(n));
+  }
+  CHECK(w.query("bank/b/account/a", "account.read").ok());
 }
 
 TEST_CASE("three throws within ten minutes quarantine the actor, and it can be released") {
