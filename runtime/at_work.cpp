@@ -1,30 +1,69 @@
 #include "runtime/at_work.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <memory>
 
 namespace troupe {
 
 namespace {
 
-// A byte of length, which is written last and cleared first, and a key of at most 255.
-constexpr std::size_t slot_size = 256;
+// A byte that says whether it crashed, one for the length of the key, and the key of at most 255.
+constexpr std::size_t slot_size = 257;
 // More threads than slots share some: then a mark may be lost, which blames nobody.
 constexpr std::size_t slot_count = 256;
 constexpr std::size_t file_size = slot_size * slot_count;
+constexpr std::size_t crash_stack = 32 * 1024;
 
-std::size_t number_of_this_thread() {
-  static std::atomic<std::size_t> next = 0;
-  thread_local const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed) % slot_count;
-  return mine;
+// Read by the crash handler.
+thread_local char* current = nullptr;
+
+// A thread that has run out of stack needs another one to say so.
+struct thread_slot {
+  std::size_t number;
+  std::unique_ptr<char[]> stack{new char[crash_stack]};
+
+  thread_slot() {
+    static std::atomic<std::size_t> next = 0;
+    number = next.fetch_add(1, std::memory_order_relaxed) % slot_count;
+    stack_t before{};
+    ::sigaltstack(nullptr, &before);
+    if (!(before.ss_flags & SS_DISABLE)) return;
+    stack_t mine{};
+    mine.ss_sp = stack.get();
+    mine.ss_size = crash_stack;
+    ::sigaltstack(&mine, nullptr);
+  }
+  ~thread_slot() {
+    stack_t now{};
+    ::sigaltstack(nullptr, &now);
+    if (now.ss_sp != stack.get()) return;
+    stack_t off{};
+    off.ss_flags = SS_DISABLE;
+    ::sigaltstack(&off, nullptr);
+  }
+};
+
+void on_crash(int signal) {
+  if (current) *current = 1;
+  ::raise(signal);  // Held back until this returns; then nothing handles it any more.
 }
 
-std::atomic_ref<unsigned char> length_of(char* slot) {
-  return std::atomic_ref<unsigned char>(*reinterpret_cast<unsigned char*>(slot));
+void watch_crashes() {
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    struct sigaction now {};
+    if (::sigaction(signal, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) continue;
+    struct sigaction mine {};
+    mine.sa_handler = on_crash;
+    mine.sa_flags = SA_RESETHAND | SA_ONSTACK;
+    ::sigaction(signal, &mine, nullptr);
+  }
 }
 
 }  // namespace
@@ -41,26 +80,27 @@ at_work::at_work(const std::filesystem::path& file) {
   if (at == MAP_FAILED) return;
   slots_ = static_cast<char*>(at);
   for (std::size_t i = 0; i < slot_count; ++i) {
-    char* slot = slots_ + i * slot_size;
-    if (const std::size_t length = length_of(slot)) interrupted_.emplace(slot + 1, length);
+    const char* slot = slots_ + i * slot_size;
+    if (slot[0] == 1) crashed_.emplace(slot + 2, static_cast<unsigned char>(slot[1]));
   }
   std::memset(slots_, 0, file_size);
+  watch_crashes();
 }
 
 at_work::~at_work() {
   if (slots_) ::munmap(slots_, file_size);
 }
 
-char* at_work::slot() { return slots_ ? slots_ + number_of_this_thread() * slot_size : nullptr; }
-
-void at_work::write(char* slot, const std::string& key) {
-  if (!slot || key.size() >= slot_size) return;
-  std::memcpy(slot + 1, key.data(), key.size());
-  length_of(slot).store(static_cast<unsigned char>(key.size()), std::memory_order_release);
+at_work::mark::mark(at_work& all, const key& k) {
+  if (!all.slots_ || k.str().size() > 255) return;
+  thread_local const thread_slot mine;
+  char* slot = all.slots_ + mine.number * slot_size;
+  slot[1] = static_cast<char>(k.str().size());
+  std::memcpy(slot + 2, k.str().data(), k.str().size());
+  std::atomic_signal_fence(std::memory_order_release);
+  current = slot;
 }
 
-void at_work::clear(char* slot) {
-  if (slot) length_of(slot).store(0, std::memory_order_release);
-}
+at_work::mark::~mark() { current = nullptr; }
 
 }  // namespace troupe

@@ -1,7 +1,7 @@
-// Who was at work when a process ended: one slot for each thread in a mapped file, which survives the process.
+// In whose stretch a process crashed: one slot for each thread in a mapped file, which survives the process.
 //
-// Recovery blames nobody else: a server that is killed from outside again and again takes no innocent actor for the cause.
-// Not synced, since a loop of crashes is a matter of processes and not of power.
+// Recovery blames nobody else: a server that is killed from outside, by the kernel for want of memory too, takes no actor
+// for the cause. Not synced, since a loop of crashes is a matter of processes and not of power.
 #pragma once
 
 #include <filesystem>
@@ -12,37 +12,31 @@
 
 namespace troupe {
 
-/// enter() and leave() from any thread, in pairs on one; they neither allocate nor lock.
+/// Marks are made on any thread; they neither allocate nor lock, but for a thread's first.
 class at_work {
  public:
   /// Reads what the last process left, then begins anew. Without the file (no room, no rights) nobody is ever blamed.
+  /// Looks at the crashes of this process, unless something else does already (a sanitizer, an embedding program).
   explicit at_work(const std::filesystem::path& file);
   ~at_work();
   at_work(const at_work&) = delete;
   at_work& operator=(const at_work&) = delete;
 
-  /// Keys of the actors in whose stretch the last process ended.
-  const std::set<std::string>& interrupted() const { return interrupted_; }
+  /// Keys of the actors in whose stretch the last process crashed.
+  const std::set<std::string>& crashed() const { return crashed_; }
 
-  /// Marks the actor for the length of a stretch.
+  /// Says for the length of a stretch that this thread works for the actor.
   class mark {
    public:
-    mark(at_work& all, const key& k) : slot_(all.slot()) { write(slot_, k.str()); }
-    ~mark() { clear(slot_); }
+    mark(at_work&, const key&);
+    ~mark();
     mark(const mark&) = delete;
     mark& operator=(const mark&) = delete;
-
-   private:
-    char* slot_;
   };
 
  private:
-  char* slot();
-  static void write(char* slot, const std::string& key);
-  static void clear(char* slot);
-
   char* slots_ = nullptr;
-  std::set<std::string> interrupted_;
+  std::set<std::string> crashed_;
 };
 
 }  // namespace troupe

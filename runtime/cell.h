@@ -241,8 +241,6 @@ class cell : public std::enable_shared_from_this<cell> {
   std::optional<std::int64_t> next_due_;
 
   bool awake_recorded_ = false;
-  /// It committed a turn since it woke.
-  bool progressed_ = false;
   bool retired_ = false;
   /// Out of the host's table: another cell may have the file now.
   bool removed_ = false;

@@ -169,7 +169,6 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
   turn_ = out.turn;
   at_ = out.at;
   pause_ = {};
-  if (!std::exchange(progressed_, true)) host_.progressed(self_);
   settled_rows_.clear();
   if (state.timers_changed) {
     try {

@@ -156,15 +156,15 @@ std::size_t directory::quarantined() {
       db_.one<std::int64_t>("SELECT count(*) FROM actors WHERE quarantined IS NOT NULL").value_or(0));
 }
 
-std::vector<std::pair<key, int>> directory::recover(const std::set<std::string>& interrupted) {
+std::vector<std::pair<key, int>> directory::recover(const std::set<std::string>& crashed) {
   std::lock_guard lock(mutex_);
   std::vector<std::pair<key, int>> list;
   storage::transaction t(db_);
-  for (const auto& k : interrupted) {
+  for (const auto& k : crashed) {
     db_.run("INSERT OR IGNORE INTO awake SELECT key, 0 FROM actors WHERE key = ?", k);
     db_.run("UPDATE awake SET attempts = -attempts - 1 WHERE key = ?", k);
   }
-  // Who was not at work this time begins anew.
+  // Whoever it was not this time begins anew.
   db_.run("UPDATE awake SET attempts = max(-attempts, 0) WHERE attempts <> 0");
   db_.each("SELECT key, attempts FROM awake", [&](const storage::row& r) {
     if (auto k = key::parse(r.get<std::string_view>(0))) {
@@ -173,11 +173,6 @@ std::vector<std::pair<key, int>> directory::recover(const std::set<std::string>&
   });
   t.commit();
   return list;
-}
-
-void directory::recovered(const key& k) {
-  std::lock_guard lock(mutex_);
-  db_.run("UPDATE awake SET attempts = 0 WHERE key = ? AND attempts > 0", k.str());
 }
 
 std::vector<key> directory::due(timestamp now, std::size_t limit) {

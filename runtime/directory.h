@@ -54,11 +54,9 @@ class directory {
   bool release_quarantined(const key&);
   std::size_t quarantined();
 
-  /// The recovery list, and for each how many processes in a row ended while it was at work. `interrupted`: those of the
-  /// last one; they are woken too, so that the one whose timer rings is found out.
-  std::vector<std::pair<key, int>> recover(const std::set<std::string>& interrupted);
-  /// It committed a turn: it is not what ends the process.
-  void recovered(const key&);
+  /// The recovery list, and for each how many processes in a row crashed while it was at work. `crashed`: those of the last
+  /// one; they are woken too, so that the one whose timer rings is found out.
+  std::vector<std::pair<key, int>> recover(const std::set<std::string>& crashed);
   /// Sleeping actors whose timer is due; clears their alarm, they read their own file.
   std::vector<key> due(timestamp now, std::size_t limit);
 

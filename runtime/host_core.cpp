@@ -11,7 +11,7 @@ namespace troupe {
 
 namespace {
 
-constexpr int max_blamed = 3;
+constexpr int max_crashes = 3;
 constexpr std::size_t due_at_once = 256;
 constexpr std::size_t evict_at_once = 32;
 constexpr std::chrono::hours trash_kept{24 * 7};
@@ -69,34 +69,18 @@ host_core::~host_core() { stop(); }
 void host_core::start() {
   if (started_.exchange(true)) return;
   alarm->start();
-  for (auto& [k, blamed] : dir.recover(at_work_.interrupted())) {
-    if (blamed >= max_blamed) {
-      const auto why = "the server ended " + std::to_string(blamed) + " times in a row while this actor was at work";
+  for (auto& [k, crashes] : dir.recover(at_work_.crashed())) {
+    if (crashes >= max_crashes) {
+      const auto why = "the server crashed " + std::to_string(crashes) + " times in a row while this actor was at work";
       log("quarantine", k.str() + ": " + why);
       dir.quarantine(k, why);
       continue;
-    }
-    if (blamed > 0) {
-      std::lock_guard lock(blamed_mutex_);
-      blamed_.insert(k.str());
     }
     // A read is the least that wakes: it brings no turn of its own.
     mailbox_item item = read_item{[](cell*, const problem*) {}, std::chrono::steady_clock::time_point::max()};
     deliver(k, item, lane::interactive, 0, false);
   }
   dir.empty_trash(time.now(), trash_kept);
-}
-
-void host_core::progressed(const key& k) {
-  {
-    std::lock_guard lock(blamed_mutex_);
-    if (blamed_.erase(k.str()) == 0) return;
-  }
-  try {
-    dir.recovered(k);
-  } catch (const storage::error& e) {
-    log("directory", k.str() + ": " + e.what());
-  }
 }
 
 void host_core::stop() {

@@ -7,7 +7,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -67,8 +66,6 @@ class host_core {
   delivered deliver(const key&, mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create = false);
   /// To a sender that is awake; a sleeping one has nothing unsettled.
   void settle(const key& sender, settlement);
-  /// Its first turn since it woke: if earlier processes ended while it was at work, it was not the cause. Any thread.
-  void progressed(const key&);
   /// Out of the table, unless something arrived meanwhile.
   bool remove(const std::shared_ptr<cell>&);
   std::shared_ptr<cell> awake(const key&) const;
@@ -109,8 +106,6 @@ class host_core {
   std::atomic<bool> stopping_ = false, stopped_ = false, started_ = false;
   /// A wake was refused for want of room: the sweep makes some.
   std::atomic<bool> crowded_ = false;
-  std::mutex blamed_mutex_;
-  std::set<std::string> blamed_;
 
   friend class host;
   friend class inspector;

@@ -140,8 +140,7 @@ CREATE TABLE actors (
   run INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX actors_next_timer ON actors (next_timer) WHERE next_timer IS NOT NULL;
--- The recovery list: who may have obligations. attempts counts the processes in a row that ended while it was at work
--- and had not committed a turn.
+-- The recovery list: who may have obligations. attempts counts the processes in a row that crashed while it was at work.
 -- Rows written in run `trusted_from` or later know the revision of their sleeping actor: an unclean end makes those
 -- of the runs before it hearsay, since an actor may have written after its row.
 CREATE TABLE runs (

@@ -317,7 +317,8 @@ TEST_CASE("a prompt in prose does a small job with every kind of update and asks
   }
   CHECK(read_file(c.work.path() / "SCRIPTED_NOTES.md").find("> END\n> run away\n") != std::string::npos);
   CHECK(c.updates("session_info_update").front()["title"] == "Write a haiku about git");
-  for (const auto& entry : c.updates("plan").back()["entries"]) CHECK(entry["status"] == "completed");
+  const auto plan = c.updates("plan").back();
+  for (const auto& entry : plan["entries"]) CHECK(entry["status"] == "completed");
   for (const auto& u : c.updates("tool_call_update")) CHECK(u.value("status", "") != "failed");
   c.prompt("And now in German");
   CHECK(read_file(c.work.path() / "SCRIPTED_NOTES.md").find("> And now in German\n") != std::string::npos);

@@ -282,6 +282,7 @@ wire::response served::post(const std::string& target, const json& body, const s
 
 struct talker::state {
   asio::io_context loop;
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work{loop.get_executor()};
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::string> heard;
@@ -324,10 +325,7 @@ talker::talker(served& s, const std::string& token, bool read) : state_(std::mak
         st->changed.notify_all();
       },
       asio::detached);
-  thread_ = std::thread([st] {
-    auto work = asio::require(st->loop.get_executor(), asio::execution::outstanding_work.tracked);
-    st->loop.run();
-  });
+  thread_ = std::thread([st] { st->loop.run(); });
   std::unique_lock lock(st->mutex);
   st->changed.wait_for(lock, patience, [&] { return st->connected || !st->failed.empty(); });
   if (!st->connected) {
@@ -338,10 +336,13 @@ talker::talker(served& s, const std::string& token, bool read) : state_(std::mak
   }
 }
 
+// The loop runs until nothing is left in it: what waits there owns the state that owns the loop.
 talker::~talker() {
-  state_->loop.stop();
+  asio::post(state_->loop, [s = state_.get()] {
+    if (s->socket) s->socket->cut();
+    s->work.reset();
+  });
   if (thread_.joinable()) thread_.join();
-  state_->socket.reset();
 }
 
 void talker::say_text(std::string text) {
