@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <atomic>
+#include <charconv>
 #include <cstdlib>
 #include <future>
 #include <thread>
@@ -29,6 +30,7 @@
 #include "cli/materialize.h"
 #include "cli/place_of_server.h"
 #include "cli/sign_in.h"
+#include "cli/tools.h"
 #include "cli/version.h"
 #include "cli/world.h"
 #include "net/gateway/gateway.h"
@@ -75,6 +77,22 @@ gateway::sealing_key key_of(const fs::path& data) {
 std::string url_of(const std::string& address, std::uint16_t port) {
   return fmt::format("http://{}:{}", address.find(':') == std::string::npos ? address : "[" + address + "]",
                      port);
+}
+
+std::vector<std::pair<std::uint16_t, drivers::host_port>> forwards_of(const std::vector<std::string>& texts) {
+  std::vector<std::pair<std::uint16_t, drivers::host_port>> out;
+  for (const auto& text : texts) {
+    const auto equals = std::min(text.find('='), text.size());
+    std::uint16_t port = 0;
+    const auto read = std::from_chars(text.data(), text.data() + equals, port);
+    const auto to = equals < text.size() ? drivers::parse_host_port(text.substr(equals + 1)) : std::nullopt;
+    if (read.ptr != text.data() + equals || port == 0 || !to) {
+      throw misused(fmt::format("--forward {} is not PORT=HOST:PORT", text),
+                    "for example --forward 11434=127.0.0.1:11434");
+    }
+    out.emplace_back(port, *to);
+  }
+  return out;
 }
 
 /// What a start found wrong, in words of this program.
@@ -156,6 +174,8 @@ class instance::impl {
          .repository_roots = options_.repository_roots,
          .sandboxd = options_.sandboxd,
          .scripted_agent = options_.scripted_agent,
+         .tools = tools_folder(options_.tools.string()),
+         .forwards = forwards_of(options_.forwards),
          .unsafe_no_isolation = options_.unsafe_no_isolation,
          .secrets = [this](std::string_view org, std::string_view name) { return secrets_->read(org, name); },
          .log = options_.log});

@@ -35,6 +35,9 @@ struct instance_options {
   int max_running = 0;        ///< sessions at once; 0: what is stored
   std::string sandboxd = {};  ///< programs; empty: found beside this one
   std::string scripted_agent = {};
+  std::filesystem::path tools = {};  ///< installed agents; empty: see tools.h
+  /// "PORT=HOST:PORT": every sandbox reaches the second at its own 127.0.0.1:PORT.
+  std::vector<std::string> forwards = {};
   /// Any thread.
   std::function<void(std::string_view area, std::string_view text)> log = {};
 };

@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   add_sandbox(app, c);
   add_audit(app, c);
   add_inspect(app, c);
+  add_agent(app, c);
   add_doctor(app, c);
   try {
     app.parse(argc, argv);

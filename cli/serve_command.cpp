@@ -142,6 +142,11 @@ void add_serve(CLI::App& app, context& c) {
       ->check(CLI::Range(1u, 256u))
       ->capture_default_str();
   serve_app->add_option("--awake", i.awake, "actors in memory (default: by the descriptors that there are)");
+  serve_app->add_option("--tools", i.tools,
+                        "folder of installed agents (TROUPE_TOOLS; default ~/.local/share/troupe/tools)");
+  serve_app->add_option("--forward", i.forwards,
+                        "PORT=HOST:PORT: sandboxes reach HOST:PORT, a model's gateway say, at their own "
+                        "127.0.0.1:PORT; repeatable");
   serve_app->add_option("--sandboxd", i.sandboxd, "the program sandboxd (default: found beside this one)");
   serve_app->add_option("--scripted-agent", i.scripted_agent,
                         "the program scripted-agent (default: found beside this one)");

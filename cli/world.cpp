@@ -32,7 +32,14 @@ class real_world final : public world {
     local.data = options_.data;
     local.sandboxd = find_sandboxd(options_.sandboxd).string();
     local.programs = {{find_scripted_agent(options_.scripted_agent).string(), "scripted-agent"}};
-    local.tools = options_.data / "tools";
+    // Made now, so that sandboxes of today see what is installed tomorrow.
+    std::error_code error;
+    std::filesystem::create_directories(options_.tools, error);
+    if (error && options_.log)
+      options_.log("agents", fmt::format("no agent can be installed: cannot make {}: {}",
+                                         options_.tools.string(), error.message()));
+    local.tools = options_.tools;
+    local.forwards = options_.forwards;
     local.unsafe_no_isolation = options_.unsafe_no_isolation;
     local.log = options_.log;
     auto made = drivers::local_provider::make(ex_, http_, std::move(local));

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "drivers/sandbox/egress_rule.h"
 #include "net/wire/asio.h"
 #include "runtime/effect.h"
 
@@ -19,6 +20,8 @@ struct world_options {
   std::vector<std::filesystem::path> repository_roots;
   std::string sandboxd;
   std::string scripted_agent;
+  std::filesystem::path tools;
+  std::vector<std::pair<std::uint16_t, drivers::host_port>> forwards;
   bool unsafe_no_isolation = false;
   std::function<std::optional<std::string>(std::string_view org, std::string_view name)> secrets;
   std::function<void(std::string_view area, std::string_view text)> log;

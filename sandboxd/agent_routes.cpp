@@ -27,7 +27,7 @@ asio::awaitable<json> info(daemon_ptr d, const agent& which, bool config) {
     out["serverStatus"]["uptimeMs"] = now_ms() - since;
   }
   if (config) {
-    if (!which.version.empty()) out["version"] = which.version;
+    if (!which.version().empty()) out["version"] = which.version();
     if (line) out["path"] = line.value().front();
     out["configOptions"] = json::parse(which.config_options, nullptr, false);
   }

@@ -16,21 +16,6 @@ std::vector<std::string> capabilities_of_acp() {
           "commandExecution", "fileChanges",      "mcpTools",    "streamingDeltas", "itemStarted"};
 }
 
-agent from_package(std::string id, std::string name, std::string program, std::vector<std::string> arguments,
-                   std::string package, std::string version, std::vector<std::string> credentials) {
-  agent out;
-  out.id = std::move(id);
-  out.name = std::move(name);
-  out.package_programs = {"node_modules/.bin/" + program};
-  out.programs = {std::move(program)};
-  out.arguments = std::move(arguments);
-  out.package = std::move(package);
-  out.version = std::move(version);
-  out.credentials = std::move(credentials);
-  out.capabilities = capabilities_of_acp();
-  return out;
-}
-
 constexpr const char* mock_options = R"([
 {"id":"model","name":"Model","category":"model","type":"select","currentValue":"mock",
  "options":[{"value":"mock","name":"Mock"},{"value":"mock-fast","name":"Mock Fast"}]},
@@ -39,15 +24,16 @@ constexpr const char* mock_options = R"([
 {"id":"thought_level","name":"Thought Level","category":"thought_level","type":"select","currentValue":"low",
  "options":[{"value":"low","name":"Low"},{"value":"medium","name":"Medium"},{"value":"high","name":"High"}]}])";
 
-constexpr const char* claude_options = R"([
-{"id":"mode","name":"Mode","category":"mode","type":"select","currentValue":"default",
- "options":[{"value":"default","name":"Default"},{"value":"acceptEdits","name":"Accept Edits"},
- {"value":"plan","name":"Plan"},{"value":"dontAsk","name":"Don't Ask"},{"value":"auto","name":"Auto"}]}])";
-
-constexpr const char* codex_options = R"([
-{"id":"mode","name":"Mode","category":"mode","type":"select","currentValue":"auto",
- "options":[{"value":"read-only","name":"Read Only"},{"value":"auto","name":"Auto"},
- {"value":"full-access","name":"Full Access"}]}])";
+agent mock() {
+  agent out;
+  out.id = "mock";
+  out.name = "Mock";
+  out.built_in = true;
+  out.capabilities = capability_names();
+  out.capabilities.pop_back();
+  out.config_options = mock_options;
+  return out;
+}
 
 }  // namespace
 
@@ -62,50 +48,18 @@ const std::vector<std::string>& capability_names() {
 
 std::vector<agent> known_agents(const std::string& scripted_program) {
   std::vector<agent> out;
-
-  auto claude =
-      from_package("claude", "Claude Code", "claude-agent-acp", {}, "@agentclientprotocol/claude-agent-acp",
-                   "0.49.0", {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"});
-  // IS_SANDBOX: any other non-empty value makes the program quit when it runs as root.
-  claude.environment = {
-      {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"}, {"DISABLE_AUTOUPDATER", "1"}, {"IS_SANDBOX", "1"}};
-  claude.config_options = claude_options;
-  out.push_back(std::move(claude));
-
-  auto codex = from_package("codex", "Codex", "codex-acp", {}, "@zed-industries/codex-acp", "0.16.0",
-                            {"OPENAI_API_KEY", "CODEX_API_KEY"});
-  // The native program first: its launcher leaves it running when it is told to end.
-  codex.package_programs.insert(codex.package_programs.begin(),
-                                {"node_modules/@zed-industries/codex-acp-linux-x64/bin/codex-acp",
-                                 "node_modules/@zed-industries/codex-acp-linux-arm64/bin/codex-acp"});
-  codex.config_options = codex_options;
-  out.push_back(std::move(codex));
-
-  out.push_back(from_package("opencode", "OpenCode", "opencode", {"acp"}, "opencode-ai", "1.18.33", {}));
-  out.push_back(from_package("amp", "Amp", "amp-acp", {}, "", "", {"AMP_API_KEY"}));
-  out.push_back(from_package("pi", "Pi", "pi-acp", {}, "pi-acp", "0.0.34",
-                             {"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"}));
-  out.push_back(from_package("cursor", "Cursor", "cursor-agent", {"acp"}, "", "", {"CURSOR_API_KEY"}));
-
-  agent mock;
-  mock.id = "mock";
-  mock.name = "Mock";
-  mock.built_in = true;
-  mock.capabilities = capability_names();
-  mock.capabilities.pop_back();
-  mock.config_options = mock_options;
-  out.push_back(std::move(mock));
-
-  out.push_back(from_package("gemini", "Gemini", "gemini", {"--acp"}, "@google/gemini-cli", "0.61.0",
-                             {"GEMINI_API_KEY"}));
-
-  agent scripted;
-  scripted.id = "scripted";
-  scripted.name = "Scripted";
-  if (!scripted_program.empty()) scripted.programs.push_back(scripted_program);
-  scripted.programs.insert(scripted.programs.end(), {"/usr/lib/troupe/scripted-agent", "scripted-agent"});
-  scripted.capabilities = capabilities_of_acp();
-  out.push_back(std::move(scripted));
+  for (const auto& described : agents::all()) {
+    // The published server lists its own in this order.
+    if (described.id == "gemini") out.push_back(mock());
+    agent one;
+    static_cast<agents::description&>(one) = described;
+    one.capabilities = capabilities_of_acp();
+    if (one.id == "scripted") {
+      one.programs.insert(one.programs.begin(), "/usr/lib/troupe/scripted-agent");
+      if (!scripted_program.empty()) one.programs.insert(one.programs.begin(), scripted_program);
+    }
+    out.push_back(std::move(one));
+  }
   return out;
 }
 
@@ -129,19 +83,41 @@ std::string agent_registry::install_folder(const agent& which) const {
   return data_folder() + "/" + which.id;
 }
 
+// Node is named where one was brought along, so that the PATH of what the agent runs stays the system's.
+awaitable<outcome<std::vector<std::string>>> agent_registry::start_of(const agent& which, std::string program,
+                                                                      bool of_package) {
+  auto found = co_await place_.find_program(program);
+  if (!found) co_return found.error();
+  std::vector<std::string> line;
+  if (of_package && which.node > 0) {
+    for (auto& folder : tools_) {
+      auto node = co_await place_.find_program(folder + "/" + agents::current_folder("node") + "/" +
+                                               agents::node().program);
+      if (!node || !line.empty()) continue;
+      line.push_back(node.value());
+    }
+    if (line.empty()) line.push_back("node");
+  }
+  line.push_back(found.value());
+  line.insert(line.end(), which.arguments.begin(), which.arguments.end());
+  co_return line;
+}
+
 awaitable<outcome<std::vector<std::string>>> agent_registry::command(const agent& which) {
-  std::vector<std::string> candidates{data_folder() + "/" + which.id + "-acp"};
-  for (auto& p : which.package_programs) candidates.push_back(install_folder(which) + "/" + p);
-  for (auto& folder : tools_)
-    for (auto& p : which.package_programs) candidates.push_back(folder + "/" + p);
-  candidates.insert(candidates.end(), which.programs.begin(), which.programs.end());
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    auto found = co_await place_.find_program(candidates[i]);
-    if (!found) continue;
-    std::vector<std::string> line{found.value()};
-    // A launcher is a command line of its own.
-    if (i > 0) line.insert(line.end(), which.arguments.begin(), which.arguments.end());
-    co_return line;
+  // A launcher is a command line of its own.
+  auto launcher = co_await place_.find_program(data_folder() + "/" + which.id + "-acp");
+  if (launcher) co_return std::vector<std::string>{launcher.value()};
+  std::vector<std::string> folders{install_folder(which)};
+  for (auto& folder : tools_) folders.push_back(folder + "/" + agents::current_folder(which.id));
+  for (auto& folder : folders) {
+    for (auto& program : which.package_programs) {
+      auto line = co_await start_of(which, folder + "/" + program, true);
+      if (line) co_return line;
+    }
+  }
+  for (auto& program : which.programs) {
+    auto line = co_await start_of(which, program, false);
+    if (line) co_return line;
   }
   co_return os_error{ENOENT, "find the program of the agent " + which.id};
 }
@@ -149,7 +125,7 @@ awaitable<outcome<std::vector<std::string>>> agent_registry::command(const agent
 awaitable<agent_registry::install_result> agent_registry::install(const agent& which, std::string version) {
   install_result out;
   auto line = co_await command(which);
-  if (which.package.empty()) {
+  if (which.packages.empty()) {
     if (line.ok()) {
       out.ok = true;
       out.artifact = installed_artifact{"agent_process", line.value().front(), "local_path", ""};
@@ -166,10 +142,13 @@ awaitable<agent_registry::install_result> agent_registry::install(const agent& w
     out.failure = made.error().text;
     co_return out;
   }
-  if (version.empty()) version = which.version;
+  if (version.empty()) version = which.version();
   run_spec spec;
-  spec.process.argv = {"npm",      "install", "--ignore-scripts",           "--no-audit", "--no-fund",
-                       "--prefix", folder,    which.package + "@" + version};
+  spec.process.argv = {"npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder};
+  for (auto& package : which.packages) {
+    const bool own = &package == &which.packages.front();
+    spec.process.argv.push_back(package.name + "@" + (own ? version : package.version));
+  }
   spec.process.directory = folder;
   spec.limit = install_limit;
   spec.max_output_bytes = install_output_bytes;
@@ -185,7 +164,7 @@ awaitable<agent_registry::install_result> agent_registry::install(const agent& w
   }
   line = co_await command(which);
   if (!line) {
-    out.failure = "npm installed " + which.package + ", but its program is not there";
+    out.failure = "npm installed " + which.packages.front().name + ", but its program is not there";
     co_return out;
   }
   out.ok = true;

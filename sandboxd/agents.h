@@ -1,4 +1,5 @@
-// The agents that sandboxd knows, as data, and finding their programs in a place.
+// The agents that sandboxd serves: those of the registry with what the daemon's contract says of each, and
+// finding their programs in a place.
 #pragma once
 
 #include <memory>
@@ -7,35 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "agents/registry.h"
 #include "sandboxd/place.h"
 
 namespace troupe::sandboxd {
 
-struct agent {
-  std::string id;
-  std::string name;
-
-  // What speaks ACP over stdio, best first: names for PATH, or absolute paths; with their arguments.
-  std::vector<std::string> programs;
-  std::vector<std::string> arguments;
-
-  // The npm package that brings it, and its programs below the package's folder, best first. Empty: none.
-  std::string package;
-  std::string version;
-  std::vector<std::string> package_programs;
-
-  // Any of these in the environment counts as credentials; none listed: it needs none.
-  std::vector<std::string> credentials;
-
-  // What its process gets beside the place's environment.
-  std::vector<std::pair<std::string, std::string>> environment;
-
+struct agent : agents::description {
   // Which of the contract's capabilities it has, in words of the contract.
   std::vector<std::string> capabilities;
-
-  // Known models and modes: the contract's config options as JSON text.
-  std::string config_options = "[]";
-
   bool built_in = false;  // the daemon plays it itself
 };
 
@@ -56,7 +36,7 @@ struct installed_artifact {
 // Finds and installs. Used on the daemon's thread; outlives what it started.
 class agent_registry {
  public:
-  // `tools`: folders of the place with a `node_modules` of their own.
+  // `tools`: folders of the place with installations, each at NAME/current; Node may be one.
   agent_registry(place& where, std::vector<agent> agents, std::vector<std::string> tools);
 
   const std::vector<agent>& all() const { return agents_; }
@@ -82,6 +62,8 @@ class agent_registry {
  private:
   std::string data_folder() const;
   std::string install_folder(const agent& which) const;
+  awaitable<outcome<std::vector<std::string>>> start_of(const agent& which, std::string program,
+                                                        bool of_package);
 
   place& place_;
   std::vector<agent> agents_;

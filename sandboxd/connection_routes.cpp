@@ -37,7 +37,7 @@ asio::awaitable<std::optional<wire::response>> find_program(daemon_ptr d, const 
     co_return refusal;
   }
   auto line = co_await d->agents.command(which);
-  if (!line && !which.package.empty()) {
+  if (!line && !which.packages.empty()) {
     auto installed = co_await d->agents.install(which, "");
     if (!installed.ok) {
       refusal = contract::install_failed(which.id, valid_utf8(installed.failure));

@@ -99,7 +99,7 @@ bool set_agent(std::vector<agent>& all, const std::string& setting) {
     which = &all.back();
   }
   which->built_in = false;
-  which->package.clear();
+  which->packages.clear();
   which->package_programs.clear();
   which->programs = {line.front()};
   which->arguments.assign(line.begin() + 1, line.end());

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "agents/registry.h"
 #include "drivers/acp/driver.h"
 #include "drivers/acp/protocol.h"
 #include "drivers/daemon/perform.h"
@@ -88,24 +89,37 @@ awaitable<attempt<json>> ask(const call_site& site, std::string about, json mess
   co_return std::get<json>(std::move(result));
 }
 
+// Keys that nobody has to name: a secret of the organization that has the name of one of the agent's
+// variables is that variable, in the agent's process alone.
+void add_keys(const context& world, const effect_run& run, json& environment) {
+  const auto* agent = agents::find(text_field(run.body(), "agent"));
+  if (agent == nullptr || !world.secrets) return;
+  for (const auto& name : agent->credentials) {
+    if (environment.contains(name)) continue;
+    if (auto text = world.secrets(run.actor().id_of("org"), name)) environment[name] = std::move(*text);
+  }
+}
+
 // {NAME: text or {"secret": name}} as plain texts. A secret that is not there fails by its name.
 attempt<json> plain_environment(const context& world, const effect_run& run) {
   json plain = json::object();
   const auto given = run.body().find("environment");
-  if (given == run.body().end() || !given->is_object()) return plain;
-  for (const auto& [name, value] : given->items()) {
-    if (value.is_string()) {
-      plain[name] = value;
-      continue;
+  if (given != run.body().end() && given->is_object())
+    for (const auto& [name, value] : given->items()) {
+      if (value.is_string()) {
+        plain[name] = value;
+        continue;
+      }
+      const auto secret = text_field(value, "secret");
+      const auto text = world.secrets ? world.secrets(run.actor().id_of("org"), secret) : std::nullopt;
+      if (!text) {
+        return invalid("starting the agent: its environment variable " + name + " is to be the secret `" +
+                       secret +
+                       "`, and the organization has none of that name; store it with PUT /v1/secrets");
+      }
+      plain[name] = *text;
     }
-    const auto secret = text_field(value, "secret");
-    const auto text = world.secrets ? world.secrets(run.actor().id_of("org"), secret) : std::nullopt;
-    if (!text) {
-      return invalid("starting the agent: its environment variable " + name + " is to be the secret `" +
-                     secret + "`, and the organization has none of that name; store it with PUT /v1/secrets");
-    }
-    plain[name] = *text;
-  }
+  add_keys(world, run, plain);
   return plain;
 }
 
@@ -131,6 +145,16 @@ awaitable<attempt<json>> launch(call_site& site, const std::string& about, const
   }
   site.agent = agent;
   co_return json::object();
+}
+
+std::string key_hint(const std::string& agent) {
+  const auto* known = agents::find(agent);
+  if (known == nullptr || known->credentials.empty())
+    return "; give it a key: store a secret and name it in the repository's environment";
+  std::string names;
+  for (const auto& name : known->credentials) names += (names.empty() ? "" : " or ") + name;
+  return "; give it a key: `troupe secret set " + known->credentials.front() +
+         "` stores one under the name of its variable (" + names + ")";
 }
 
 awaitable<attempt<json>> start(context_ptr world, run_ptr run) {
@@ -192,7 +216,7 @@ awaitable<attempt<json>> start(context_ptr world, run_ptr run) {
   if (const auto* why = std::get_if<rpc_error>(&result)) {
     auto problem = agent_said(about, *why);
     if (why->code == auth_required) {
-      problem.why.detail += "; give it a key: store a secret and name it in the agent's environment";
+      problem.why.detail += key_hint(agent);
     }
     co_return problem;
   }

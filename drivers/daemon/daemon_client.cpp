@@ -66,7 +66,7 @@ failed from_answer(const std::string& about, int status, std::string_view body) 
     if (const auto said = more.value("stderr", ""); !said.empty())
       words += "\n" + tail(said, max_stderr_tail);
     return agent_not_installed(std::move(words) +
-                               "; install it in the sandbox's tools, or choose another agent");
+                               "; `troupe agent install` brings agents, `troupe agent list` shows which are there");
   }
   if (kind == "session_not_found" || kind == "not_found") return not_found(std::move(words));
   if (kind == "interrupted") {

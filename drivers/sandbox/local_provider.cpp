@@ -140,6 +140,11 @@ class provider_on_this_machine final : public local_provider {
     if (!key::parse(what.sandbox) || what.nonce.empty() || what.nonce.find('#') != std::string::npos)
       co_return invalid(about + ": the key or the nonce is not one");
     const parts p{what.sandbox, what.nonce};
+    // What the request names itself wins.
+    for (const auto& forward : options_.forwards)
+      if (std::ranges::find(what.forwards, forward.first, [](const auto& f) { return f.first; }) ==
+          what.forwards.end())
+        what.forwards.push_back(forward);
     auto turn = co_await turns_.take(what.sandbox);
 
     const bool bare = tier_ == "none";

@@ -25,8 +25,10 @@ struct local_options {
   std::filesystem::path
       sockets;           // empty: DATA/sockets; unix paths have 107 bytes, so a deep DATA needs another
   std::string sandboxd;  // the program
-  std::vector<std::pair<std::string, std::string>> programs;    // host file → its name in /opt/troupe/bin
-  std::filesystem::path tools;                                  // DATA/tools; left out when it is not there
+  std::vector<std::pair<std::string, std::string>> programs;  // host file → its name in /opt/troupe/bin
+  std::filesystem::path tools;  // seen read-only as /opt/troupe/tools; left out when it is not there
+  // Of every sandbox, whatever its rule says: inside 127.0.0.1:first → second.
+  std::vector<std::pair<std::uint16_t, host_port>> forwards;
   std::uint32_t first_uid = 100'000, last_uid = 2'100'000'000;  // of sandboxes
   bool unsafe_no_isolation = false;                             // allows requests that say so too
   local_limits limits;

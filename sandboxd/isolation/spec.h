@@ -68,7 +68,7 @@ struct sandbox_spec {
   std::vector<mount_spec> mounts;
   std::vector<std::pair<std::filesystem::path, std::string>>
       programs;                                // host file → its name in /opt/troupe/bin
-  std::optional<std::filesystem::path> tools;  // DATA/tools, seen inside as /opt/troupe/tools
+  std::optional<std::filesystem::path> tools;  // of the host, seen inside as /opt/troupe/tools
   std::optional<std::filesystem::path>
       overlay_base;  // /workspace is an overlay over it; its changes lie in work/
   std::vector<std::pair<std::string, std::string>> environment;  // wins over what is built

@@ -1,4 +1,4 @@
-// storage ← runtime ← actors; runtime, wire ← gateway; runtime, wire ← drivers; wire ← sandboxd; all ← cli.
+// storage ← runtime ← actors; runtime, wire ← gateway; runtime, wire ← drivers; wire, agents ← drivers, sandboxd; all ← cli.
 #include <algorithm>
 
 #include <doctest/doctest.h>
@@ -22,9 +22,10 @@ const std::vector<layer>& layers() {
       {"actors", {"actors", "runtime", "storage", "schemas"}},
       {"net/wire", {"net/wire"}},
       {"net/gateway", {"net/gateway", "net/wire", "runtime", "storage", "schemas", "dashboard"}},
-      {"drivers", {"drivers", "net/wire", "runtime", "storage"}},
-      {"sandboxd", {"sandboxd", "net/wire"}},
-      {"cli", {"cli", "actors", "drivers", "net/gateway", "net/wire", "runtime", "storage", "schemas"}},
+      {"drivers", {"drivers", "agents", "net/wire", "runtime", "storage"}},
+      {"agents", {"agents"}},
+      {"sandboxd", {"sandboxd", "agents", "net/wire"}},
+      {"cli", {"cli", "actors", "agents", "drivers", "net/gateway", "net/wire", "runtime", "storage", "schemas"}},
   };
   return all;
 }
