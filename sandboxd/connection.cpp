@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sandboxd/contract.h"
+#include "sandboxd/process_tree.h"
 #include "sandboxd/reading.h"
 
 namespace troupe::sandboxd {
@@ -186,6 +187,11 @@ asio::awaitable<void> connection::take(std::string line, bool whole) {
     co_await keep(invalid_stdout(what.fault, line));
     co_return;
   }
+  auto cancelled = what.is_response() ? pending_.find(*what.id) : pending_.end();
+  if (cancelled != pending_.end() && cancelled->second->cancelled) {
+    const auto prompt = cancelled->second;
+    co_await end_cancelled(*prompt);
+  }
   if (!co_await keep(line)) co_return;
   if (!what.is_response()) co_return;
   auto found = pending_.find(*what.id);
@@ -197,6 +203,14 @@ asio::awaitable<void> connection::take(std::string line, bool whole) {
   given.position = spool_->last();
   waits->result = std::move(given);
   waits->settled.raise();
+}
+
+// Some agents answer a cancelled prompt and leave its command running. The answer is passed on when the
+// commands are gone. With another prompt at work nobody could say whose they are.
+asio::awaitable<void> connection::end_cancelled(const pending& prompt) {
+  std::size_t prompts = 0;
+  for (const auto& [id, one] : pending_) prompts += one->prompt ? 1 : 0;
+  if (prompts == 1) co_await place_.end_commands(process_, prompt.began);
 }
 
 asio::awaitable<void> connection::read_output(std::shared_ptr<byte_source> from) {
@@ -301,6 +315,8 @@ asio::awaitable<answer> connection::request(std::string line, rpc_message what) 
     co_return refused;
   }
   auto mine = std::make_shared<pending>(ex_);
+  mine->prompt = what.method == "session/prompt";
+  mine->began = start_clock();
   pending_.emplace(id, mine);
   if (built_in_) {
     echo(line, what);
@@ -338,8 +354,10 @@ asio::awaitable<answer> connection::notify(std::string line) {
     out.response = contract::stream_error(broken_pipe);
     co_return out;
   }
+  const auto what = look_at(line);
+  if (what.method == "session/cancel")
+    for (auto& [id, one] : pending_) one->cancelled = one->prompt;
   if (built_in_) {
-    auto what = look_at(line);
     echo(line, what);
   } else {
     auto written = co_await put(std::move(line));

@@ -98,6 +98,9 @@ class connection : public std::enable_shared_from_this<connection> {
     explicit pending(wire::executor ex) : settled(ex) {}
     std::optional<answer> result;
     wire::signal settled;
+    bool prompt = false;           // session/prompt
+    bool cancelled = false;        // a session/cancel came while it was going on
+    unsigned long long began = 0;  // by start_clock()
   };
 
   connection(wire::executor ex, place& where, std::string folder, identity who, connection_options options);
@@ -111,6 +114,7 @@ class connection : public std::enable_shared_from_this<connection> {
   wire::asio::awaitable<void> take(std::string line, bool whole);
   wire::asio::awaitable<outcome<done>> put(std::string line);
   void echo(const std::string& line, const rpc_message& what);
+  wire::asio::awaitable<void> end_cancelled(const pending& prompt);
   void fail_pending();
   answer exited_answer() const;
   void release_keys();

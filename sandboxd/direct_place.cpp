@@ -207,6 +207,21 @@ awaitable<outcome<done>> direct_place::signal(process_id id, int number, reach w
   co_return done{};
 }
 
+awaitable<outcome<done>> direct_place::end_commands(process_id id, unsigned long long since) {
+  for (int look = 0; look < max_kill_looks; ++look) {
+    const auto found = state_->entries.find(id);
+    if (found == state_->entries.end() || found->second.pid == 0) co_return done{};
+    const auto root = found->second.pid;
+    std::vector<pid_t> members;
+    for (const auto& member : find_tree(root, found->second.mark)) members.push_back(member.pid);
+    const auto commands = commands_among(members, root, since);
+    if (commands.empty()) co_return done{};
+    for (const auto& one : commands) signal_seen(one, SIGKILL);
+    co_await wire::sleep_for(kill_look_pause);
+  }
+  co_return os_error{EBUSY, "end an agent's commands: some do not go away"};
+}
+
 void direct_place::forget(process_id id) {
   auto found = state_->entries.find(id);
   if (found == state_->entries.end()) return;

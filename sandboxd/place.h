@@ -113,6 +113,10 @@ class place {
   // process's own end, until forget().
   virtual awaitable<outcome<done>> signal(process_id id, int number, reach whom) = 0;
 
+  // Kills what the process ran as commands since then (process_tree.h); returns when a look finds none alive,
+  // or fails with EBUSY after a bounded number of looks. Its helpers and servers stay.
+  virtual awaitable<outcome<done>> end_commands(process_id id, unsigned long long since) = 0;
+
   // Releases the id. The process has ended and its wait() has resumed, or nobody will ever ask again. Never
   // waits.
   virtual void forget(process_id id) = 0;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,6 +24,7 @@ constexpr std::size_t max_environment_bytes = 256 * 1024;
 
 struct facts {
   pid_t parent = 0;
+  pid_t session = 0;
   char state = '?';
   unsigned long long started = 0;
 };
@@ -46,8 +48,8 @@ bool read_facts(pid_t pid, facts& out) {
   auto name_end = text.rfind(')');
   if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
   return std::sscanf(text.c_str() + name_end + 2,
-                     "%c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                     &out.state, &out.parent, &out.started) == 3;
+                     "%c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                     &out.state, &out.parent, &out.session, &out.started) == 4;
 }
 
 bool has_mark(pid_t pid, const std::string& mark) {
@@ -86,6 +88,27 @@ std::vector<seen_process> find_tree(pid_t root, const std::string& mark) {
   std::vector<seen_process> out;
   for (auto pid : members)
     if (auto& f = all.at(pid); f.state != 'Z' && f.state != 'X') out.push_back({pid, f.started});
+  return out;
+}
+
+unsigned long long start_clock() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto ticks = static_cast<unsigned long long>(::sysconf(_SC_CLK_TCK));
+  return static_cast<unsigned long long>(now.tv_sec) * ticks +
+         static_cast<unsigned long long>(now.tv_nsec) * ticks / 1'000'000'000;
+}
+
+std::vector<seen_process> commands_among(const std::vector<pid_t>& members, pid_t session,
+                                         unsigned long long since) {
+  std::vector<seen_process> out;
+  for (const auto pid : members) {
+    facts own, leader;
+    if (!read_facts(pid, own) || own.state == 'Z' || own.session == session || own.started < since) continue;
+    // A leader that is gone says nothing; the process itself is new enough.
+    if (read_facts(own.session, leader) && leader.started < since) continue;
+    out.push_back({pid, own.started});
+  }
   return out;
 }
 

@@ -27,6 +27,14 @@ struct seen_process {
 // `root` may have ended (0: it has); `mark` is the value of tree_variable. Zombies are left out.
 std::vector<seen_process> find_tree(pid_t root, const std::string& mark);
 
+// Now, on the clock of seen_process::started.
+unsigned long long start_clock();
+
+// Those of `members` that began at `since` or later, in a session that is not `session` and that began then
+// too: what an agent ran as commands, and not the agent, its helpers or servers.
+std::vector<seen_process> commands_among(const std::vector<pid_t>& members, pid_t session,
+                                         unsigned long long since);
+
 // Signals through a pidfd after checking the start time. False: it is gone, or not ours to signal (errno).
 bool signal_seen(const seen_process& who, int number);
 

@@ -22,6 +22,7 @@
 #include "sandboxd/isolation/file_server.h"
 #include "sandboxd/isolation/relay.h"
 #include "sandboxd/isolation/shepherd.h"
+#include "sandboxd/process_tree.h"
 #include "sandboxd/spawn.h"
 
 namespace troupe::sandboxd {
@@ -29,6 +30,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int max_command_looks = 500;  // about a millisecond each
 constexpr int start_limit_ms = 10'000;  // between fork and exec, which a hostile neighbour may have stopped
 
 json error_json(int number, const std::string& text) {
@@ -113,6 +115,7 @@ class init {
     if (op == "begin") return begin(request, fds);
     if (op == "spawn") return spawn(request, fds);
     if (op == "signal") return signal(request);
+    if (op == "end_commands") return end_commands(request);
     if (op == "forget") {
       processes_.erase(request.at("process").get<process_id_t>());
       return nullptr;
@@ -233,6 +236,20 @@ class init {
     for (pid_t pid : below) ::kill(pid, number);
     if (p.keeper_gone) ::syscall(SYS_pidfd_send_signal, p.handle.get(), number, nullptr, 0);
     return {{"ok", true}};
+  }
+
+  json end_commands(const json& request) {
+    auto found = processes_.find(request.at("process").get<process_id_t>());
+    if (found == processes_.end() || found->second.ended) return {{"ok", true}};
+    const auto& p = found->second;
+    const auto since = request.at("since").get<unsigned long long>();
+    for (int look = 0; look < max_command_looks; ++look) {
+      const auto commands = commands_among(descendants(p.keeper_gone ? p.pid : p.keeper.pid), p.pid, since);
+      if (commands.empty()) return {{"ok", true}};
+      for (const auto& one : commands) (void)signal_seen(one, SIGKILL);
+      ::usleep(1000);
+    }
+    return error_json(EBUSY, "end an agent's commands: some do not go away");
   }
 
   void hear_keeper(process_id_t id) {

@@ -250,6 +250,16 @@ awaitable<outcome<done>> init_place::signal(process_id id, int number, reach who
   co_return done{};
 }
 
+awaitable<outcome<done>> init_place::end_commands(process_id id, unsigned long long since) {
+  auto s = state_;
+  if (s->over) co_return gone_error();
+  if (s->paused) co_return paused_error();
+  json request = {{"op", "end_commands"}, {"process", id}, {"since", since}};
+  auto got = co_await s->control.ask(std::move(request));
+  if (!got) co_return got.error();
+  co_return done{};
+}
+
 void init_place::forget(process_id id) {
   state_->processes.erase(id);
   if (!state_->over) state_->control.tell({{"op", "forget"}, {"process", id}});

@@ -37,6 +37,7 @@ class init_place : public place {
   awaitable<outcome<spawned>> spawn(process_spec spec) override;
   awaitable<exit_status> wait(process_id id) override;
   awaitable<outcome<done>> signal(process_id id, int number, reach whom) override;
+  awaitable<outcome<done>> end_commands(process_id id, unsigned long long since) override;
   void forget(process_id id) override;
   awaitable<outcome<std::string>> find_program(std::string name) override;
   std::optional<std::string> environment(const std::string& name) const override;

@@ -1,6 +1,9 @@
 // The agent effects and their feed against the real daemon and the real scripted agent.
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include <doctest/doctest.h>
 
@@ -17,7 +20,8 @@ constexpr auto handle = "local:test";
 
 struct stage {
   scratch_folder work;
-  real_daemon daemon;
+  // Under the name of an agent with keys, too.
+  real_daemon daemon{{"--agent", std::string("claude=") + SCRIPTED_AGENT}};
   loop net;
   std::atomic<bool> gone{false};
   drivers::daemon_client client{net.http(),
@@ -33,6 +37,7 @@ struct stage {
 
   static std::optional<std::string> secret(std::string_view org, std::string_view name) {
     if (org == "acme" && name == "key") return "s3cret";
+    if (org == "acme" && name == "ANTHROPIC_API_KEY") return "sk-of-acme";
     return std::nullopt;
   }
 
@@ -74,6 +79,18 @@ struct stage {
     return feed;
   }
 };
+
+bool is_running(const std::string& words) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at("/proc", error), end; !error && at != end;
+       at.increment(error)) {
+    std::ifstream in(at->path() / "cmdline", std::ios::binary);
+    std::string line{std::istreambuf_iterator<char>(in), {}};
+    std::replace(line.begin(), line.end(), '\0', ' ');
+    if (line.starts_with(words)) return true;
+  }
+  return false;
+}
 
 bool is_update(const json& entry, const std::string& kind) {
   return entry.contains("message") && entry["message"].value("method", "") == "session/update" &&
@@ -226,6 +243,22 @@ TEST_CASE("a cancel passes the prompt that runs, and the agent is usable afterwa
   feed->stop();
 }
 
+TEST_CASE("a cancel ends what the prompt ran in sessions of their own, and nothing that ran before") {
+  stage s;
+  s.open();
+  // Times that nothing else on this machine sleeps.
+  s.effect("agent.prompt", s.prompt_body("spawn sleep 86021"))->result();
+  REQUIRE(eventually([] { return is_running("sleep 86021"); }));
+  auto run = s.effect("agent.prompt", s.prompt_body("spawn sleep 86022\nhang"));
+  REQUIRE(eventually([] { return is_running("sleep 86022"); }));
+  s.effect("agent.cancel", {{"handle", handle}, {"connection", "c1"}, {"agent_session", s.agent_session}})
+      ->result();
+  CHECK(run->result()["stop_reason"] == "cancelled");
+  CHECK_FALSE(is_running("sleep 86022"));
+  CHECK(is_running("sleep 86021"));
+  CHECK(s.effect("agent.prompt", s.prompt_body("say still here"))->result()["stop_reason"] == "end_turn");
+}
+
 TEST_CASE(
     "mode and model are set, by the method or by the option, and what does not exist is told in words") {
   stage s;
@@ -312,6 +345,24 @@ TEST_CASE("secrets reach the agent's environment by name, and one that is missin
           ->trouble();
   CHECK(wrong.code == "invalid");
   CHECK(wrong.detail.find("`other`") != std::string::npos);
+}
+
+TEST_CASE("a secret with the name of a variable that holds the agent's key is that variable") {
+  stage s;
+  const json environment = {{"SCRIPTED_AGENT_MODE", "full"}, {"SCRIPTED_AGENT_HOME", s.work.str()}};
+  const auto seen = [&](const std::string& connection, const json& more) {
+    auto given = environment;
+    given.update(more);
+    s.open(connection, {{"agent", "claude"}, {"environment", given}});
+    s.effect("agent.prompt", s.prompt_body("run printf %s \"$ANTHROPIC_API_KEY\" > seen", connection))
+        ->result();
+    std::ifstream in(s.work.path() / "seen");
+    std::string text;
+    in >> text;
+    return text;
+  };
+  CHECK(seen("c1", json::object()) == "sk-of-acme");
+  CHECK(seen("c2", {{"ANTHROPIC_API_KEY", "what the repository says"}}) == "what");
 }
 
 TEST_CASE("a sandbox that is gone is not found, by effects and by the feed that followed it") {

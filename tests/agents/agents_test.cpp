@@ -1,0 +1,126 @@
+// What people do with agents, with the agents that people use.
+#include <doctest/doctest.h>
+
+#include "tests/agents/town.h"
+
+using namespace troupe::agents::testing;
+
+namespace {
+
+/// Runs the rest of a case once for each agent.
+template <class F>
+void with_each_agent(F test) {
+  auto* in = town::get();
+  if (in == nullptr) return;
+  for (const auto& agent : tried_agents()) {
+    SUBCASE(agent.c_str()) {
+      test(*in, agent);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("an agent writes a file and runs a command, reaching its provider and nothing else") {
+  with_each_agent([](town& in, const std::string& agent) {
+    conversation talk(in, agent, "Please write a note about gears");
+    const auto end = talk.turn_end();
+    CHECK(end["stop_reason"] == "end_turn");
+    CHECK(talk.words().find("The note is there.") != std::string::npos);
+    const auto diff = talk.diff();
+    CHECK(diff.find("A note about gears") != std::string::npos);
+    CHECK(diff.find("counted.txt") != std::string::npos);
+    const auto snapshot = talk.session();
+    CHECK(snapshot["status"] == "idle");
+    CHECK(snapshot.value("tool_calls", json::array()).empty());
+  });
+}
+
+TEST_CASE("a refused edit does not happen, and the session goes on to one that is allowed") {
+  with_each_agent([](town& in, const std::string& agent) {
+    int asked = 0;
+    conversation talk(in, agent, "Please edit the colours", [&](const json& permission) {
+      // Codex asks before it reads, too; only the change is refused.
+      const bool change =
+          permission.value("kind", "") == "edit" || permission.dump().find("green") != std::string::npos;
+      asked += change ? 1 : 0;
+      return change ? "reject" : "allow_once";
+    });
+    auto end = talk.turn_end();
+    CHECK(asked == 1);
+    CHECK(end.value("refused", false));
+    CHECK(talk.diff().find("green") == std::string::npos);
+    CHECK(talk.session()["status"] == "idle");
+
+    talk.say("Please edit the colours");
+    end = talk.turn_end();
+    CHECK(end["stop_reason"] == "end_turn");
+    CHECK_FALSE(end.contains("refused"));
+    CHECK(talk.diff().find("green") != std::string::npos);
+  });
+}
+
+TEST_CASE("a cancel in the middle of a command ends the command and closes its call") {
+  with_each_agent([](town& in, const std::string& agent) {
+    // A time that no other process of this machine sleeps.
+    const std::string marked = agent == "claude" ? "86011" : agent == "codex" ? "86012" : "86013";
+    conversation talk(in, agent, "Please wait for " + marked + " seconds");
+    REQUIRE_MESSAGE(talk.until([&] { return runs("sleep " + marked); }), "the command did not begin");
+    talk.command("session.cancel");
+    const auto end = talk.turn_end();
+    CHECK(end["stop_reason"] == "cancelled");
+    CHECK_MESSAGE(eventually([&] { return !runs("sleep " + marked); }), "the command still runs");
+    CHECK(talk.session().value("tool_calls", json::array()).empty());
+
+    talk.say("Please write a note about wheels");
+    CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+    CHECK(talk.diff().find("A note about wheels") != std::string::npos);
+  });
+}
+
+TEST_CASE("a provider's refusal is told in its words, and the session stays usable") {
+  with_each_agent([](town& in, const std::string& agent) {
+    conversation talk(in, agent, "Please ask the provider on strike");
+    const auto end = talk.turn_end();
+    CHECK(end["stop_reason"] == "error");
+    CHECK(end["error"].dump().find("on strike") != std::string::npos);
+    talk.say("Please write a note about cogs");
+    CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+  });
+}
+
+TEST_CASE("a session that was closed goes on in a new process, which knows what was said") {
+  with_each_agent([](town& in, const std::string& agent) {
+    conversation talk(in, agent, "Please write a note about springs");
+    talk.turn_end();
+    talk.command("session.close");
+    talk.command("session.resume");
+    talk.say("And what was before?");
+    CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+    CHECK(talk.words().find("Something was.") != std::string::npos);
+    std::vector<json> starts;
+    for (const auto& entry : talk.transcript())
+      if (entry.value("type", "") == "agent_started") starts.push_back(entry["how"]);
+    REQUIRE(starts.size() == 2);
+    CHECK(starts[0] == "new");
+    CHECK((starts[1] == "resume" || starts[1] == "load"));
+    const auto asked = in.requests();
+    json last;
+    for (const auto& one : asked)
+      if (one.value("prompt", "").find("what was before") != std::string::npos) last = one;
+    CHECK_MESSAGE(last.value("messages", 0) > 3, last.dump());
+  });
+}
+
+TEST_CASE("two tasks with the same agent at once do not disturb each other") {
+  with_each_agent([](town& in, const std::string& agent) {
+    conversation one(in, agent, "Please write a note about levers");
+    conversation two(in, agent, "Please write a note about pulleys");
+    // Both are answered by the one thread: what waits for the other waits in the server.
+    CHECK(one.turn_end()["stop_reason"] == "end_turn");
+    CHECK(two.turn_end()["stop_reason"] == "end_turn");
+    CHECK(one.diff().find("A note about levers") != std::string::npos);
+    CHECK(two.diff().find("A note about pulleys") != std::string::npos);
+    CHECK(one.diff().find("pulleys") == std::string::npos);
+  });
+}
