@@ -178,6 +178,7 @@ class instance::impl {
          .forwards = forwards_of(options_.forwards),
          .unsafe_no_isolation = options_.unsafe_no_isolation,
          .secrets = [this](std::string_view org, std::string_view name) { return secrets_->read(org, name); },
+         .secret_values = [this](std::string_view org) { return secrets_->values(org); },
          .log = options_.log});
     make_host();
     make_people();

@@ -1,11 +1,16 @@
 #include "cli/world.h"
 
+#include <chrono>
+#include <map>
+#include <mutex>
+
 #include <fmt/format.h>
 
 #include "cli/failure.h"
 #include "cli/programs.h"
 #include "drivers/acp/driver.h"
 #include "drivers/daemon/daemon_client.h"
+#include "drivers/daemon/redaction.h"
 #include "drivers/git/driver.h"
 #include "drivers/sandbox/driver.h"
 #include "drivers/sandbox/local_provider.h"
@@ -15,9 +20,35 @@ namespace troupe::cli {
 
 namespace {
 
+constexpr auto redaction_limit = std::chrono::milliseconds(200);
+
 template <class T>
 void append(std::vector<T>& to, std::vector<T> more) {
   for (auto& one : more) to.push_back(std::move(one));
+}
+
+/// Remembered for a moment: a secret is at work no sooner than that after it was stored.
+drivers::find_redaction remembered(std::function<std::vector<std::string>(std::string_view)> values) {
+  struct known {
+    std::shared_ptr<const drivers::redaction> what;
+    std::chrono::steady_clock::time_point until;
+  };
+  struct memory {
+    std::mutex mutex;
+    std::map<std::string, known, std::less<>> by_org;
+  };
+  return [values = std::move(values), kept = std::make_shared<memory>()](std::string_view org) {
+    const auto now = std::chrono::steady_clock::now();
+    std::lock_guard lock(kept->mutex);
+    auto found = kept->by_org.find(org);
+    if (found == kept->by_org.end() || found->second.until < now) {
+      auto what =
+          std::make_shared<const drivers::redaction>(values ? values(org) : std::vector<std::string>());
+      found = kept->by_org.insert_or_assign(std::string(org), known{std::move(what), now + redaction_limit})
+                  .first;
+    }
+    return found->second.what;
+  };
 }
 
 class real_world final : public world {
@@ -63,12 +94,14 @@ class real_world final : public world {
                                        .repository_roots = options_.repository_roots,
                                        .secrets = options_.secrets}));
     append(all, drivers::acp::effects(ex_, daemons_, options_.secrets));
+    for (auto& kind : all) kind = drivers::redacted(std::move(kind), redactions_);
     return all;
   }
 
   std::vector<feed_kind> feeds() override {
-    auto all = drivers::acp::feeds(ex_, daemons_);
+    auto all = drivers::acp::feeds(ex_, daemons_, {}, redactions_);
     append(all, drivers::sandbox::feeds(ex_, local_, daemons_));
+    for (auto& kind : all) kind = drivers::redacted(std::move(kind), redactions_);
     return all;
   }
 
@@ -78,6 +111,7 @@ class real_world final : public world {
  private:
   wire::executor ex_;
   world_options options_;
+  drivers::find_redaction redactions_ = remembered(options_.secret_values);
   wire::client http_;
   drivers::daemon_client daemons_;
   std::shared_ptr<drivers::local_provider> local_;

@@ -22,6 +22,14 @@ json default_requirements() {
 // started for that. Nothing is enforced then, so nothing can be required.
 constexpr std::string_view unsafe_provider = "unsafe";
 
+// What every process of the sandbox may know. Secrets go to the setup command and to agents, each time anew.
+json without_secrets(const json& environment) {
+  json plain = json::object();
+  for (const auto& [name, value] : environment.items())
+    if (value.is_string()) plain[name] = value;
+  return plain;
+}
+
 json as_best_effort(const json& wanted) {
   if (wanted.is_object() && wanted.contains("value"))
     return {{"value", wanted["value"]}, {"best_effort", true}};
@@ -42,7 +50,7 @@ json spec(const record& r) {
     for (auto& [name, wanted] : requirements.items()) wanted = as_best_effort(wanted);
   json s{{"provider", unsafe ? "local" : r.provider},
          {"requirements", std::move(requirements)},
-         {"environment", r.repository.value("environment", json::object())},
+         {"environment", without_secrets(r.repository.value("environment", json::object()))},
          {"mounts", {{{"source", r.mirror}, {"target", "/mirror"}, {"read_only", true}}}}};
   if (unsafe) s["unsafe_no_isolation"] = true;
   if (const auto& forwards = field(network, "forwards"); forwards.is_array()) s["forwards"] = forwards;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "drivers/daemon/daemon_client.h"
+#include "drivers/daemon/redaction.h"
 #include "runtime/effect.h"
 
 namespace troupe::drivers::acp {
@@ -29,6 +30,8 @@ struct options {
 // Registered with the host. The kinds share what they need; `daemons` outlives the host.
 std::vector<effect_kind> effects(wire::executor ex, daemon_client& daemons, read_secret secrets,
                                  options limits = {});
-std::vector<feed_kind> feeds(wire::executor ex, daemon_client& daemons, options limits = {});
+// `secrets`, where given: what an agent says in pieces goes through it as one text.
+std::vector<feed_kind> feeds(wire::executor ex, daemon_client& daemons, options limits = {},
+                             find_redaction secrets = {});
 
 }  // namespace troupe::drivers::acp

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
+#include <optional>
 
 #include "drivers/acp/driver.h"
 #include "drivers/acp/protocol.h"
@@ -23,6 +24,7 @@ constexpr auto silence_limit = std::chrono::seconds(45);  // three heartbeats of
 constexpr auto first_pause = std::chrono::milliseconds(50);
 constexpr auto longest_pause = std::chrono::seconds(5);
 constexpr auto acknowledge_limit = std::chrono::seconds(10);
+constexpr auto hold_limit = std::chrono::seconds(1);  // of what may be the beginning of a secret
 constexpr auto ended_mark = " ended";  // behind the position of the entry with which the agent's life ended
 
 struct queued {
@@ -67,12 +69,36 @@ failed ended_with(const std::string& how, const std::string& said) {
   return agent_failed(std::move(words));
 }
 
+// How an entry stands to the text that an agent says in pieces.
+struct piece {
+  std::string* text = nullptr;  // set: it is one, of this kind of update
+  std::string kind;
+  bool between = false;  // it says something beside the text (how much context is used, say)
+};
+
+piece piece_of(json& entry) {
+  piece out;
+  const auto message = entry.find("message");
+  const json::json_pointer update("/params/update"), text("/content/text"), name("/sessionUpdate");
+  if (message == entry.end() || !message->is_object() || !message->contains(update)) return out;
+  auto& said = (*message)[update];
+  if (!said.contains(name) || !said[name].is_string()) return out;
+  out.kind = said[name].get<std::string>();
+  if (!out.kind.ends_with("_chunk"))
+    out.between = out.kind != "plan" && !out.kind.starts_with("tool_call");
+  else if (said.contains(text) && said[text].is_string())
+    out.text = &said[text].get_ref<std::string&>();
+  return out;
+}
+
 class update_feed : public std::enable_shared_from_this<update_feed> {
  public:
-  update_feed(wire::executor strand, daemon_client& daemons, options limits, std::shared_ptr<feed_run> run)
+  update_feed(wire::executor strand, daemon_client& daemons, options limits, find_redaction secrets,
+              std::shared_ptr<feed_run> run)
       : strand_(strand),
         daemons_(daemons),
         limits_(limits),
+        secrets_(std::move(secrets)),
         run_(std::move(run)),
         handle_(text_field(run_->body(), "handle")),
         connection_(text_field(run_->body(), "connection")),
@@ -191,6 +217,48 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
     filled_.raise();
   }
 
+  // Takes secrets out of what is queued, also those that come in several pieces. How many entries may go: the
+  // last pieces wait while they may be the beginning of one, for hold_limit at most.
+  std::size_t mask_secrets() {
+    const auto secrets = secrets_ ? secrets_(run_->actor().id_of("org")) : nullptr;
+    if (secrets == nullptr || secrets->empty()) return queue_.size();
+    std::vector<std::string*> pieces;
+    std::vector<std::size_t> places;  // of them in the queue
+    std::string kind = delivered_kind_, before = delivered_end_;
+    for (std::size_t i = 0; i < queue_.size(); ++i) {
+      const auto one = piece_of(queue_[i].entry);
+      if (one.between) continue;
+      if (one.text == nullptr || one.kind != kind) {
+        secrets->apply(pieces, before);
+        pieces.clear();
+        places.clear();
+        before.clear();
+      }
+      kind = one.text ? one.kind : "";
+      if (one.text == nullptr) continue;
+      pieces.push_back(one.text);
+      places.push_back(i);
+    }
+    secrets->apply(pieces, before);
+    run_kind_ = kind;
+    run_text_ = before;
+    for (const auto* text : pieces) run_text_ += *text;
+    const auto open = secrets->open_end(run_text_);
+    run_text_.erase(0, run_text_.size() - open);
+    std::size_t held = 0;  // from the piece on in which the possible secret begins
+    for (std::size_t i = pieces.size(), bytes = 0; i > 0 && bytes < open; --i) {
+      bytes += pieces[i - 1]->size();
+      held = queue_.size() - places[i - 1];
+    }
+    const auto now = wire::clock::now();
+    if (held == 0 || ended_ || now >= held_until_.value_or(now + hold_limit)) {
+      held_until_.reset();
+      return queue_.size();
+    }
+    if (!held_until_) held_until_ = now + hold_limit;
+    return queue_.size() - held;
+  }
+
   awaitable<void> deliver() {
     const auto self = shared_from_this();
     while (!over_) {
@@ -199,10 +267,15 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
         co_await filled_.wait();
         continue;
       }
+      const auto ready = mask_secrets();
+      if (ready == 0) {
+        co_await filled_.wait(*held_until_);
+        continue;
+      }
       json entries = json::array();
       std::size_t bytes = 0;
       std::uint64_t seq = 0;
-      while (!queue_.empty() && entries.size() < max_batch_entries &&
+      while (entries.size() < std::min(ready, max_batch_entries) &&
              (entries.empty() || bytes + queue_.front().bytes <= max_batch_bytes)) {
         auto& one = queue_.front();
         seq = one.seq;
@@ -210,6 +283,13 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
         queued_bytes_ -= one.bytes;
         entries.push_back(std::move(one.entry));
         queue_.pop_front();
+      }
+      if (queue_.empty()) {
+        delivered_kind_ = run_kind_;
+        delivered_end_ = run_text_;
+      } else {
+        delivered_kind_.clear();
+        delivered_end_.clear();
       }
       room_.raise();
       auto at = std::to_string(seq);
@@ -245,14 +325,19 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
   const wire::executor strand_;
   daemon_client& daemons_;
   const options limits_;
+  const find_redaction secrets_;
   const std::shared_ptr<feed_run> run_;
   const std::string handle_;
   const std::string connection_;
 
   std::deque<queued> queue_;
   std::size_t queued_bytes_ = 0;
-  std::uint64_t last_read_ = 0;              // sequence number of the newest event that was queued
-  std::uint64_t delivered_ = 0;              // of the newest whose turn is durable
+  std::uint64_t last_read_ = 0;  // sequence number of the newest event that was queued
+  std::uint64_t delivered_ = 0;  // of the newest whose turn is durable
+  // The run of pieces at the end of the queue, and its end that may be the beginning of a secret; the same of
+  // what was delivered last, while nothing else is queued.
+  std::string run_kind_, run_text_, delivered_kind_, delivered_end_;
+  std::optional<wire::time_point> held_until_;
   bool ended_ = false;                       // true once the agent's end stands in the queue, or has left it
   std::string how_;                          // its exit code, from then on
   bool over_ = false;                        // true once nobody wants to hear more, or the feed has failed
@@ -264,14 +349,15 @@ class update_feed : public std::enable_shared_from_this<update_feed> {
 
 }  // namespace
 
-std::vector<feed_kind> feeds(wire::executor ex, daemon_client& daemons, options limits) {
+std::vector<feed_kind> feeds(wire::executor ex, daemon_client& daemons, options limits,
+                             find_redaction secrets) {
   feed_kind updates;
   updates.name = "agent.updates";
-  updates.start = [ex, &daemons, limits](std::shared_ptr<feed_run> run) {
+  updates.start = [ex, &daemons, limits, secrets](std::shared_ptr<feed_run> run) {
     const wire::executor strand = wire::asio::make_strand(ex);
     std::shared_ptr<update_feed> feed;
     try {
-      feed = std::make_shared<update_feed>(strand, daemons, limits, run);
+      feed = std::make_shared<update_feed>(strand, daemons, limits, secrets, run);
     } catch (const std::exception& e) {
       return run->fail(invalid(std::string("the feed agent.updates cannot begin: ") + e.what()).why);
     }

@@ -177,24 +177,40 @@ class sealed_files final : public secret_store {
       auto all = load(org);
       auto found = all.find(std::string(name));
       if (found == all.end()) return std::nullopt;
-      auto nonce = bytes_of(found->at("nonce").get<std::string>());
-      auto sealed = bytes_of(found->at("sealed").get<std::string>());
-      if (!nonce || !sealed || nonce->size() != nonce_bytes || sealed->size() < tag_bytes)
-        return std::nullopt;
-      std::string value(sealed->size() - tag_bytes, '\0');
-      auto bound = bound_to(org, name);
-      unsigned long long size = 0;
-      if (crypto_aead_xchacha20poly1305_ietf_decrypt(raw(value), &size, nullptr, raw(*sealed), sealed->size(),
-                                                     raw(bound), bound.size(), raw(*nonce),
-                                                     key_.bytes()) != 0)
-        return std::nullopt;  // another key, or a file that somebody changed
-      return value;
+      return open(org, name, *found);
     } catch (const std::exception&) {
       return std::nullopt;
     }
   }
 
+  std::vector<std::string> values(std::string_view org) override {
+    std::lock_guard lock(mutex_);
+    std::vector<std::string> out;
+    try {
+      if (!key::valid_id(org)) return out;
+      const auto all = load(org);
+      for (const auto& [name, entry] : all.items())
+        if (auto value = open(org, name, entry)) out.push_back(std::move(*value));
+    } catch (const std::exception&) {
+      // A file that cannot be read gives no value to anybody, so there is none to hide.
+    }
+    return out;
+  }
+
  private:
+  std::optional<std::string> open(std::string_view org, std::string_view name, const json& entry) const {
+    auto nonce = bytes_of(entry.at("nonce").get<std::string>());
+    auto sealed = bytes_of(entry.at("sealed").get<std::string>());
+    if (!nonce || !sealed || nonce->size() != nonce_bytes || sealed->size() < tag_bytes) return std::nullopt;
+    std::string value(sealed->size() - tag_bytes, '\0');
+    auto bound = bound_to(org, name);
+    unsigned long long size = 0;
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(raw(value), &size, nullptr, raw(*sealed), sealed->size(),
+                                                   raw(bound), bound.size(), raw(*nonce), key_.bytes()) != 0)
+      return std::nullopt;  // another key, or a file that somebody changed
+    return value;
+  }
+
   // Sealed values cannot be moved to another name or organization.
   static std::string bound_to(std::string_view org, std::string_view name) {
     return std::string(org) + '\0' + std::string(name);

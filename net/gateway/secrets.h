@@ -36,6 +36,8 @@ class secret_store {
   virtual std::variant<std::vector<secret_name>, problem> list(std::string_view organization) = 0;
   /// For drivers, never for an answer of the API.
   virtual std::optional<std::string> read(std::string_view organization, std::string_view name) = 0;
+  /// All of them, for drivers, who keep them out of what is stored.
+  virtual std::vector<std::string> values(std::string_view organization) = 0;
 };
 
 /// The key that seals the files: 32 bytes.

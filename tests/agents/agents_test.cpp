@@ -124,3 +124,19 @@ TEST_CASE("two tasks with the same agent at once do not disturb each other") {
     CHECK(one.diff().find("pulleys") == std::string::npos);
   });
 }
+
+TEST_CASE(
+    "a key that the agent shows, in a command's output or in its own words, is *** wherever it is read") {
+  auto* in = town::get();
+  if (in == nullptr) return;
+  conversation talk(*in, "claude", "Please show your key");
+  CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+  std::string all;
+  for (const auto& entry : talk.transcript()) all += entry.dump();
+  CHECK(all.find("key: ***") != std::string::npos);
+  CHECK(talk.words().find("It is ***, keep it safe.") != std::string::npos);
+  CHECK(all.find("sk-planted") == std::string::npos);
+  CHECK(talk.session().dump().find("sk-planted") == std::string::npos);
+  CHECK_FALSE(in->files_with("keep it safe").empty());
+  CHECK(in->files_with("sk-planted-0123456789").empty());
+}

@@ -196,6 +196,18 @@ json town::requests() {
   return model.get("/scripted-model/requests").at("requests");
 }
 
+std::vector<std::string> town::files_with(const std::string& bytes) const {
+  std::vector<std::string> found;
+  for (const auto& one : fs::recursive_directory_iterator(home_ / "data")) {
+    // What an agent itself writes, and what waits in its sandbox for the server, is the sandbox's own.
+    if (!one.path().filename().string().starts_with("actor.sqlite")) continue;
+    std::ifstream file(one.path(), std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (text.find(bytes) != std::string::npos) found.push_back(one.path().string());
+  }
+  return found;
+}
+
 conversation::conversation(town& in, const std::string& agent, const std::string& prompt, answers how)
     : town_(in), how_(std::move(how)) {
   const auto made = town_.server().command(

@@ -33,6 +33,8 @@ class town {
   const cli::testing::scratch& home() const { return home_; }
   /// What the model was asked, in its order: see tests/scripted-model/README.md.
   json requests();
+  /// The actors' files in the data folder that hold these bytes.
+  std::vector<std::string> files_with(const std::string& bytes) const;
 
  private:
   town();

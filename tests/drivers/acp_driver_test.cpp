@@ -347,6 +347,35 @@ TEST_CASE("secrets reach the agent's environment by name, and one that is missin
   CHECK(wrong.detail.find("`other`") != std::string::npos);
 }
 
+TEST_CASE("a secret that an agent says in pieces does not come out of the feed, and nothing else is lost") {
+  stage s;
+  s.open();
+  const auto secrets =
+      std::make_shared<const drivers::redaction>(std::vector<std::string>{"sk-planted-0123456789"});
+  auto feed = std::make_shared<recorded_feed>(json{{"handle", handle}, {"connection", "c1"}});
+  drivers::acp::feeds(s.net.ex(), s.client, s.limits, [secrets](std::string_view) { return secrets; })
+      .front()
+      .start(feed);
+  const auto piece = [](const std::string& text) {
+    const json update{{"sessionUpdate", "agent_message_chunk"},
+                      {"content", {{"type", "text"}, {"text", text}}}};
+    return "update " + update.dump() + "\n";
+  };
+  // The agent pauses in the middle of it, so that the pieces come in batches of their own.
+  const auto body = s.prompt_body(piece("It is sk-") + piece("planted-0") + "sleep 0.3\n" + piece("123456") +
+                                  piece("789, keep it.") + piece(" The next is sk"));
+  s.effect("agent.prompt", body)->result();
+  feed->wait_for([&](const json& e) {
+    return e.contains("message") && e["message"].value("id", json()) == body["request_id"];
+  });
+  std::string said;
+  for (const auto& entry : feed->entries())
+    if (is_update(entry, "agent_message_chunk"))
+      said += entry["message"]["params"]["update"]["content"]["text"].get<std::string>();
+  CHECK(said == "It is ***, keep it. The next is sk");
+  feed->stop();
+}
+
 TEST_CASE("a secret with the name of a variable that holds the agent's key is that variable") {
   stage s;
   const json environment = {{"SCRIPTED_AGENT_MODE", "full"}, {"SCRIPTED_AGENT_HOME", s.work.str()}};
