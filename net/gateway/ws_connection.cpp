@@ -122,7 +122,7 @@ wire::shared_bytes ws_connection::next_frame() {
     if (!t) return {};
     t->listed = false;
     auto current = topics_.find(t->name);
-    if (!t->ready || current == topics_.end() || current->second != t) continue;
+    if (!t->ready || current == topics_.end() || current->second.to != t) continue;
     auto frame = t->next();
     if (t->ended()) {
       drop_topic(t->name);
@@ -219,7 +219,7 @@ void ws_connection::add_topic(const std::shared_ptr<topic>& t) {
   t->dirty = [self = weak_from_this(), weak = std::weak_ptr(t)] {
     if (auto one = self.lock()) one->mark(weak);
   };
-  topics_[t->name] = t;
+  topics_[t->name] = {t};
 }
 
 void ws_connection::drop_topic(const std::string& name) {
@@ -239,12 +239,13 @@ void ws_connection::begin_subscription(std::shared_ptr<topic> t, std::optional<r
 asio::awaitable<void> ws_connection::subscribing(std::shared_ptr<topic> t, std::optional<revision_id> have,
                                                  std::string id, bool again) {
   auto user = by_.who.user;
+  subscription held;
   auto ask = [&](auto done) {
     auto told = [done](std::optional<problem> why) { done(std::move(why)); };
     if (auto s = std::dynamic_pointer_cast<snapshot_topic>(t)) {
-      t->held = context_->actors.subscribe(s->of, have, user, s, told);
+      held = context_->actors.subscribe(s->of, have, user, s, told);
     } else if (auto e = std::dynamic_pointer_cast<stream_topic>(t)) {
-      t->held = context_->actors.subscribe_stream(e->of, e->stream, user, e, told);
+      held = context_->actors.subscribe_stream(e->of, e->stream, user, e, told);
     }
   };
   auto s = std::dynamic_pointer_cast<snapshot_topic>(t);
@@ -254,7 +255,7 @@ asio::awaitable<void> ws_connection::subscribing(std::shared_ptr<topic> t, std::
   if (*why && (*why)->status == 404 && !again && co_await context_->brought_about(of, by_))
     why = co_await called_back<std::optional<problem>>(ask);
   auto current = topics_.find(t->name);
-  bool replaced = current == topics_.end() || current->second != t;
+  bool replaced = current == topics_.end() || current->second.to != t;
   if (*why) {
     if (!replaced) drop_topic(t->name);
     if (!again) {
@@ -266,6 +267,7 @@ asio::awaitable<void> ws_connection::subscribing(std::shared_ptr<topic> t, std::
   }
   if (!again) answer_ok(id);
   if (replaced) co_return;
+  current->second.held = std::move(held);
   t->ready = true;
   mark(t);
 }
@@ -280,7 +282,7 @@ std::optional<problem> ws_connection::watch_events(const std::shared_ptr<events_
           "events need an administrator of the instance, or of the organization that the prefix names");
   }
   add_topic(t);
-  t->held = context_->actors.watch_turns(t->prefix, [weak = std::weak_ptr(t)](const turn_event& e) {
+  topics_[t->name].held = context_->actors.watch_turns(t->prefix, [weak = std::weak_ptr(t)](const turn_event& e) {
     if (auto one = weak.lock()) one->take(e);
   });
   return std::nullopt;
@@ -412,8 +414,10 @@ void ws_connection::recheck() {
 
 // Every subscription is asked for again: the host says what is still allowed.
 void ws_connection::standing_changed() {
-  auto all = topics_;
-  for (auto& [name, t] : all) {
+  std::vector<std::shared_ptr<topic>> all;
+  for (const auto& [name, one] : topics_) all.push_back(one.to);
+  for (const auto& t : all) {
+    const auto& name = t->name;
     if (auto s = std::dynamic_pointer_cast<snapshot_topic>(t)) {
       auto again = std::make_shared<snapshot_topic>(name, s->of, *context_);
       again->sent = s->sent;

@@ -71,7 +71,12 @@ class ws_connection final : public open_connection, public std::enable_shared_fr
   wire::signal wake_;  // something to send
   wire::signal room_;  // replies have gone out
   std::deque<std::string> replies_;
-  std::map<std::string, std::shared_ptr<topic>> topics_;
+  // A subscription keeps its topic, so a topic that kept its subscription would never end.
+  struct following {
+    std::shared_ptr<topic> to;
+    subscription held{};
+  };
+  std::map<std::string, following> topics_;
   std::size_t in_flight_ = 0;
   bool over_ = false;
   bool streams_turn_ = true;  // a stream that is behind takes turns with snapshots

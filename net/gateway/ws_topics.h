@@ -38,7 +38,6 @@ class topic {
   const std::string name;
   // Set before it is shared, on the strand.
   on_dirty dirty;
-  subscription held;
   // Frames go out only after the reply to the subscribe; on the strand.
   bool ready = false;
   // True while it stands in its connection's list of what has something to send.

@@ -297,6 +297,26 @@ TEST_CASE("who leaves an organization sees its topics end, and another one's sta
   CHECK(again["error"]["status"] == 404);
 }
 
+TEST_CASE("who unsubscribes or goes away is no subscriber any more") {
+  served s;
+  const auto subscribers_become = [&](std::size_t n) {
+    for (const auto until = wire::clock::now() + 10s; wire::clock::now() < until; std::this_thread::sleep_for(5ms)) {
+      if (s.actors->stats().subscribers == n) return true;
+    }
+    return false;
+  };
+  {
+    talker t(s);
+    for (const auto* topic : {"org/acme", "org/acme/note/n1", "org/acme/note/n1#lines"})
+      t.ask({{"op", "subscribe"}, {"id", topic}, {"topic", topic}});
+    const auto all = s.actors->stats().subscribers;
+    REQUIRE(all >= 2);
+    t.ask({{"op", "unsubscribe"}, {"id", "u"}, {"topic", "org/acme/note/n1"}});
+    CHECK(subscribers_become(all - 1));
+  }
+  CHECK(subscribers_become(0));
+}
+
 TEST_CASE("messages that are not the protocol close, messages that are wrong are answered") {
   served s;
   {

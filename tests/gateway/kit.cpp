@@ -246,7 +246,6 @@ void served::restart_of_org(const std::string& org) {
 served::~served() {
   asio::co_spawn(loop, door->stop(std::chrono::seconds(5)), asio::use_future).get();
   work.reset();
-  loop.stop();
   for (auto& t : threads) t.join();
   actors->stop();
   door.reset();
