@@ -158,6 +158,9 @@ class provider_on_this_machine final : public local_provider {
     out.handle = handle;
     out.tier = tier_;
     out.items = settled->items;
+    for (const auto& [port, to] : what.forwards)
+      out.items["network"].effective +=
+          ", 127.0.0.1:" + std::to_string(port) + " to " + to.host + ":" + std::to_string(to.port);
     out.workspace = bare ? (folder(p) / "work").string() : "/workspace";
 
     if (const auto other = read_intent(p.sandbox); other && other->value("nonce", "") != short_name(p))

@@ -112,6 +112,24 @@ TEST_CASE("a session that was closed goes on in a new process, which knows what 
   });
 }
 
+TEST_CASE("a mode that the agent offers holds for the next prompt, and one that it does not offer is refused") {
+  auto* in = town::get();
+  if (in == nullptr) return;
+  conversation talk(*in, "claude", "Please write a note about axles");
+  talk.turn_end();
+  CHECK_THROWS_AS(talk.command("session.set_mode", {{"mode", "yolo"}}), troupe::cli::failure);
+  talk.command("session.set_mode", {{"mode", "acceptEdits"}});
+  talk.wait_for([](const json& entry) { return entry.value("type", "") == "setting"; });
+  int asked = 0;
+  talk.say("Please edit the colours", [&](const json&) {
+    ++asked;
+    return "allow_once";
+  });
+  CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+  CHECK(asked == 0);
+  CHECK(talk.diff().find("green") != std::string::npos);
+}
+
 TEST_CASE("two tasks with the same agent at once do not disturb each other") {
   with_each_agent([](town& in, const std::string& agent) {
     conversation one(in, agent, "Please write a note about levers");
