@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "agents/registry.h"
 #include "cli/audit_view.h"
 #include "cli/commands.h"
 #include "cli/context.h"
@@ -19,6 +21,7 @@
 #include "cli/subcommand.h"
 #include "cli/task_view.h"
 #include "cli/temporary_server.h"
+#include "cli/tools.h"
 #include "cli/watch_task.h"
 
 namespace troupe::cli {
@@ -73,6 +76,7 @@ class demo {
     find_or_start_server();
     live connection = c_.connect();
     make_organization();
+    give_keys();
     add_repository(connection);
     create_task();
     follow(connection);
@@ -97,6 +101,14 @@ class demo {
           fmt::format("  {} {}  {}", c_.out.paint(style::dim, padded(name, 12)), value, since(began)));
   }
 
+  /// Else npm would bring it into the sandbox, unseen, for minutes.
+  void require_installed() const {
+    const auto* agent = agents::find(o_.agent);
+    if (agent == nullptr || agent->packages.empty() || installed_version(tools_folder(""), agent->id)) return;
+    throw failure(fmt::format("{} is not installed", agent->name),
+                  fmt::format("troupe agent install {}", agent->id));
+  }
+
   void find_or_start_server() {
     const auto began = clock::now();
     const auto known = o_.own ? std::nullopt : find_server(c_.server_url, c_.token, c_.data);
@@ -115,6 +127,7 @@ class demo {
       if (url_.find("://") == std::string::npos)
         serve_options.insert(serve_options.end(), {"--repo-root", url_});
       if (o_.unsafe) serve_options.push_back("--unsafe-no-isolation");
+      require_installed();
       own_ = std::make_unique<temporary_server>(serve_options);
       c_.server_url = own_->place().url;
       c_.token = own_->place().token;
@@ -154,6 +167,15 @@ class demo {
     fact("organization",
          fmt::format("{}  {}", c_.out.paint(style::bold, organization), made ? "made" : "was there"), began,
          {{"organization", organization}, {"made", made}});
+  }
+
+  /// Its own server knows no secrets: the agent gets the keys that this shell has.
+  void give_keys() {
+    const auto* agent = agents::find(o_.agent);
+    if (!own_ || agent == nullptr) return;
+    for (const auto& name : agent->credentials)
+      if (const char* value = std::getenv(name.c_str()); value && *value)
+        c_.server().send("PUT", fmt::format("/v1/secrets/{}/{}", organization, name), {{"value", value}});
   }
 
   void add_repository(live& connection) {
