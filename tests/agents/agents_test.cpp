@@ -112,7 +112,8 @@ TEST_CASE("a session that was closed goes on in a new process, which knows what 
   });
 }
 
-TEST_CASE("a mode that the agent offers holds for the next prompt, and one that it does not offer is refused") {
+TEST_CASE(
+    "a mode that the agent offers holds for the next prompt, and one that it does not offer is refused") {
   auto* in = town::get();
   if (in == nullptr) return;
   conversation talk(*in, "claude", "Please write a note about axles");
@@ -157,4 +158,27 @@ TEST_CASE(
   CHECK(talk.session().dump().find("sk-planted") == std::string::npos);
   CHECK_FALSE(in->files_with("keep it safe").empty());
   CHECK(in->files_with("sk-planted-0123456789").empty());
+}
+
+TEST_CASE(
+    "an agent does not notice that the server is killed: its turn ends, once, and nothing is asked twice") {
+  with_each_agent([](town& in, const std::string& agent) {
+    const std::string seconds = agent == "claude" ? "4.01" : agent == "codex" ? "4.02" : "4.03";
+    conversation talk(in, agent, "Please wait for " + seconds + " seconds");
+    REQUIRE(talk.until([&] { return runs("sleep " + seconds); }));
+    in.kill_server();
+    talk.reconnect();
+    CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+    CHECK(talk.words().find("That was long.") != std::string::npos);
+    int ends = 0, asked = 0;
+    for (const auto& entry : talk.transcript()) ends += entry.value("type", "") == "turn_ended" ? 1 : 0;
+    CHECK(ends == 1);
+    const auto requests = in.requests();
+    for (const auto& one : requests)
+      asked += one.value("prompt", "").find("wait for " + seconds) != std::string::npos &&
+                       one.value("by", "").starts_with("scenario")
+                   ? 1
+                   : 0;
+    CHECK(asked == 2);
+  });
 }

@@ -95,19 +95,13 @@ town* town::get() {
 town::town() {
   install();
   serve_model();
-  const auto port = model_url_.substr(model_url_.rfind(':') + 1);
   const auto made =
       cli::testing::run(home_, {"sh", "-ec",
                                 "git init -q -b main repo && cd repo && echo '# Widgets' >README.md && "
                                 "printf 'red\\nblue\\n' >colours.txt && git add -A && "
                                 "git -c user.name=Ada -c user.email=ada@example.org commit -qm first"});
   REQUIRE_MESSAGE(made.exit_code == 0, made.err);
-  serving_ = std::make_unique<cli::testing::serving>(
-      home_, "data",
-      std::vector<std::string>{"--repo-root", home_.path().string(), "--tools", tools().string(), "--forward",
-                               std::to_string(inner_port) + "=127.0.0.1:" + port, "--max-running", "8"});
-  place_ = {serving_->url(), serving_->said().at("token"), "the test"};
-  server_ = std::make_unique<cli::api>(place_);
+  serve();
   server_->command("access", "access.create_organization",
                    {{"organization", organization}, {"display_name", "Acme"}});
   REQUIRE(eventually([&] {
@@ -146,6 +140,21 @@ town::~town() {
     ::kill(model_, SIGTERM);
     ::waitpid(model_, nullptr, 0);
   }
+}
+
+void town::serve() {
+  const auto port = model_url_.substr(model_url_.rfind(':') + 1);
+  serving_ = std::make_unique<cli::testing::serving>(
+      home_, "data",
+      std::vector<std::string>{"--repo-root", home_.path().string(), "--tools", tools().string(), "--forward",
+                               std::to_string(inner_port) + "=127.0.0.1:" + port, "--max-running", "8"});
+  place_ = {serving_->url(), serving_->said().at("token"), "the test"};
+  server_ = std::make_unique<cli::api>(place_);
+}
+
+void town::kill_server() {
+  serving_->kill();
+  serve();
 }
 
 void town::install() {
@@ -213,7 +222,6 @@ conversation::conversation(town& in, const std::string& agent, const std::string
   const auto made = town_.server().command(
       "org/acme", "org.create_task", {{"repository", repository}, {"description", prompt}, {"agent", agent}});
   task_ = "org/acme/task/" + made.at("task").get<std::string>();
-  live_ = std::make_unique<cli::live>(town_.place());
   REQUIRE(eventually([&] {
     try {
       const auto sessions = town_.server().snapshot(task_).value("sessions", json::array());
@@ -225,6 +233,13 @@ conversation::conversation(town& in, const std::string& agent, const std::string
       return false;
     }
   }));
+  reconnect();
+}
+
+void conversation::reconnect() {
+  live_ = std::make_unique<cli::live>(town_.place());
+  entries_.clear();
+  seen_ = 0;
   live_->subscribe(session_ + "#transcript");
   live_->subscribe(session_);
 }
@@ -331,8 +346,11 @@ std::string conversation::diff() {
 bool runs(const std::string& words) {
   std::error_code error;
   for (fs::directory_iterator at("/proc", error), end; !error && at != end; at.increment(error)) {
-    std::ifstream in(at->path() / "cmdline", std::ios::binary);
-    std::string line{std::istreambuf_iterator<char>(in), {}};
+    // A stream would throw for a process that ends meanwhile.
+    std::string line(4096, '\0');
+    std::FILE* file = std::fopen((at->path() / "cmdline").c_str(), "r");
+    line.resize(file ? std::fread(line.data(), 1, line.size(), file) : 0);
+    if (file) std::fclose(file);
     std::ranges::replace(line, '\0', ' ');
     if (line.find(words) != std::string::npos) return true;
   }

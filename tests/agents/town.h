@@ -33,12 +33,15 @@ class town {
   const cli::testing::scratch& home() const { return home_; }
   /// What the model was asked, in its order: see tests/scripted-model/README.md.
   json requests();
+  /// SIGKILL for the server, and another on the same data. Conversations have to reconnect().
+  void kill_server();
   /// The actors' files in the data folder that hold these bytes.
   std::vector<std::string> files_with(const std::string& bytes) const;
 
  private:
   town();
   void install();
+  void serve();
   void serve_model();
 
   cli::testing::scratch home_;
@@ -79,6 +82,8 @@ class conversation {
   json session();
   /// The task's diff as text, once it has been taken after the last turn.
   std::string diff();
+  /// To the server that is there now; the transcript is read again from its beginning.
+  void reconnect();
   const std::string& session_key() const { return session_; }
 
  private:

@@ -1,6 +1,7 @@
 // The agent effects and their feed against the real daemon and the real scripted agent.
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -84,8 +85,11 @@ bool is_running(const std::string& words) {
   std::error_code error;
   for (std::filesystem::directory_iterator at("/proc", error), end; !error && at != end;
        at.increment(error)) {
-    std::ifstream in(at->path() / "cmdline", std::ios::binary);
-    std::string line{std::istreambuf_iterator<char>(in), {}};
+    // A stream would throw for a process that ends meanwhile.
+    std::string line(4096, '\0');
+    std::FILE* file = std::fopen((at->path() / "cmdline").c_str(), "r");
+    line.resize(file ? std::fread(line.data(), 1, line.size(), file) : 0);
+    if (file) std::fclose(file);
     std::replace(line.begin(), line.end(), '\0', ' ');
     if (line.starts_with(words)) return true;
   }
