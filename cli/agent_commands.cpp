@@ -53,12 +53,12 @@ json described(const agents::description& agent, const fs::path& tools) {
 void list(context& c, const options& o) {
   const auto tools = tools_folder(o.tools);
   json rows = json::array();
-  table t({"AGENT", "INSTALLED", "PINNED", "NODE", "KEY, ONE OF", "NAME"});
+  table t({"AGENT", "NAME", "INSTALLED", "PINNED", "NODE", "KEY, ONE OF"});
   for (const auto& agent : agents::all()) {
     rows.push_back(described(agent, tools));
     const auto installed = installed_version(tools, agent.id);
     const bool own = agent.id == "scripted";
-    t.row({agent.id,
+    t.row({agent.id, agent.name,
            own         ? "with troupe"
            : installed ? plain(*installed)
                        : "-",
@@ -66,8 +66,7 @@ void list(context& c, const options& o) {
            : own           ? "-"
                            : "not from npm",
            agent.node > 0 ? std::to_string(agent.node) : "-",
-           agent.credentials.empty() ? "-" : fmt::format("{}", fmt::join(agent.credentials, " ")),
-           agent.name});
+           agent.credentials.empty() ? "-" : fmt::format("{}", fmt::join(agent.credentials, " "))});
   }
   if (c.print_json({{"tools", tools.string()}, {"agents", rows}})) return;
   c.out.write(t.text(c.out));
@@ -81,9 +80,9 @@ void install_one(context& c, const options& o) {
   const auto tools = tools_folder(o.tools);
   if (!from_npm(agent)) {
     if (agent.id == "scripted") throw misused("the scripted agent comes with troupe: nothing to install");
-    throw failure(
-        fmt::format("{} does not come from npm", agent.name),
-        fmt::format("have the setup command of a repository put {} into PATH", agent.programs.front()));
+    throw failure(fmt::format("{} does not come from npm", agent.name),
+                  fmt::format("put its program at {}, or have a repository's setup command bring it",
+                              (tools / "bin" / agent.programs.front()).string()));
   }
   if (!node_for(tools, agent)) {
     const auto& node = agents::node();

@@ -68,6 +68,19 @@ TEST_CASE("cancelling stops the agent, closes its open calls and answers what it
   CHECK(w.refused(w.session, "session.cancel") == "nothing_to_cancel");
 }
 
+TEST_CASE("a call that the agent leaves open is closed when its turn ends by itself") {
+  workshop w;
+  w.make_task();
+  auto a = w.begin();
+  a.update({{"sessionUpdate", "tool_call"}, {"toolCallId", "t1"}, {"title", "make"}, {"status", "pending"}});
+  w.end_turn(a);
+  w.await_status(w.session, "idle");
+  CHECK(w.h.snapshot(w.session)["tool_calls"].empty());
+  const auto last = w.transcript("update").back();
+  CHECK(last["closed_by"] == "troupe");
+  CHECK(last["update"]["toolCallId"] == "t1");
+}
+
 TEST_CASE("an agent that ignores a cancel is ended, and started again for the next prompt") {
   workshop w;
   w.make_task();

@@ -15,6 +15,23 @@ using names = std::vector<std::string>;
 
 }  // namespace
 
+TEST_CASE("secrets of a repository go to its setup command and to agents, and are no part of the sandbox") {
+  workshop w;
+  const json secret{{"secret", "api-key"}};
+  w.add_repository(
+      "gadgets", {{"setup_command", "make deps"}, {"environment", {{"MODE", "fast"}, {"API_KEY", secret}}}});
+  w.make_task("Fix the login", {{"repository", "gadgets"}});
+  w.mirror();
+  CHECK(w.create_sandbox()["environment"] == json{{"MODE", "fast"}});
+  w.checkout();
+  const auto setup = w.h.effect("sandbox.exec");
+  CHECK(setup->body()["environment"]["API_KEY"] == secret);
+  setup->succeed(
+      {{"exit_code", 0}, {"timed_out", false}, {"stdout", ""}, {"stderr", ""}, {"duration_ms", 1}});
+  w.no_changes();
+  CHECK(w.h.effect("agent.start")->body()["environment"]["API_KEY"] == secret);
+}
+
 TEST_CASE("a task goes through its steps in order, and the organization shows where it ends") {
   workshop w;
   w.add_repository("gadgets", {{"setup_command", "make deps"}});

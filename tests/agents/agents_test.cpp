@@ -21,6 +21,15 @@ void with_each_agent(F test) {
 
 }  // namespace
 
+TEST_CASE("the stand-in for the providers passes its own tests") {
+  auto* in = town::get();
+  if (in == nullptr) return;
+  const auto ran = troupe::cli::testing::run(
+      in->home(), {"sh", "-c", "cd \"$1\" && exec \"$0\" --test", in->node(), SCRIPTED_MODEL});
+  CHECK_MESSAGE(ran.exit_code == 0, ran.out);
+  CHECK(ran.out.find("# pass 0") == std::string::npos);
+}
+
 TEST_CASE("an agent writes a file and runs a command, reaching its provider and nothing else") {
   with_each_agent([](town& in, const std::string& agent) {
     conversation talk(in, agent, "Please write a note about gears");

@@ -64,12 +64,6 @@ END
 )";
 }
 
-/// A Node that the stand-in runs on: the tools' own, or the system's.
-std::string node() {
-  const auto own = tools() / agents::current_folder("node") / agents::node().program;
-  return fs::exists(own) ? own.string() : "node";
-}
-
 }  // namespace
 
 const std::vector<std::string>& tried_agents() {
@@ -90,6 +84,12 @@ town* town::get() {
   }
   if (!one) std::puts("[skipped] npm cannot be reached, and the agents are not installed");
   return one.get();
+}
+
+// The tools' own, or the system's.
+std::string town::node() {
+  const auto own = tools() / agents::current_folder("node") / agents::node().program;
+  return fs::exists(own) ? own.string() : "node";
 }
 
 town::town() {

@@ -31,6 +31,8 @@ class town {
   cli::api& server() { return *server_; }
   const cli::place_of_server& place() const { return place_; }
   const cli::testing::scratch& home() const { return home_; }
+  /// A Node that the stand-in runs on.
+  static std::string node();
   /// What the model was asked, in its order: see tests/scripted-model/README.md.
   json requests();
   /// SIGKILL for the server, and another on the same data. Conversations have to reconnect().
