@@ -103,7 +103,7 @@ function Shell({ principal: first }: { principal: Principal }) {
             {[...new Set([...names, ...(org ? [org] : [])])].map(name => <option value={name}>{name}</option>)}</select>
           : <span class="org">{org}</span>}
         {org && <nav aria-label="Views">
-          {places.map(({ view, name }) => <a href={address({ view, org })} aria-current={isAt(route, view) ? "page" : undefined}>{name}
+          {places.map(({ view, name }) => <a href={address({ view, org })} aria-current={isAt(route, view) ? "page" : undefined}>{name}{" "}
             {view === "needs" && asks > 0 && <span class="count" aria-label={`${asks} waiting`}>{asks}</span>}</a>)}
           {inspects && <a href={address({ view: "inspector", org })} aria-current={route.view === "inspector" ? "page" : undefined}>Inspector</a>}
         </nav>}

@@ -1,5 +1,5 @@
 // Keys and commands: what can be done now, by key, by the palette, and as `?` lists it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export interface Action {
   /** As it is shown: "j", "Ctrl+K", "?". Without one the palette alone has it. */
@@ -29,7 +29,8 @@ export function actions(): Action[] {
 export function useActions(list: Action[]): void {
   const group = useRef<{ actions: Action[] }>({ actions: list }).current;
   group.actions = list;
-  useEffect(() => {
+  // Before the next key, not merely soon.
+  useLayoutEffect(() => {
     groups.add(group);
     told();
     return () => { groups.delete(group); told(); };

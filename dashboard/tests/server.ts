@@ -94,8 +94,11 @@ export class Server {
 
   private async clear(organization: string): Promise<void> {
     const key = `org/${organization}`;
-    const { tasks } = await this.snapshot(key);
-    for (const { task, made } of tasks) if (made) await this.command(key, "org.delete_task", { task, discard: true });
+    const { tasks, sandboxes: { recent } } = await this.snapshot(key);
+    const made = tasks.filter((one: any) => one.made).map((one: any) => one.task);
+    const held = recent.filter((one: any) => one.holder && one.state !== "destroyed").map((one: any) => one.holder.split("/").at(-1));
+    // One that is gone already is as good as deleted.
+    for (const task of new Set([...made, ...held])) await this.command(key, "org.delete_task", { task, discard: true }).catch(() => {});
     await eventually("the sandboxes are gone", async () => {
       const { sandboxes } = await this.snapshot(key);
       return Object.entries(sandboxes.by_state).every(([state, count]) => state === "destroyed" || count === 0);

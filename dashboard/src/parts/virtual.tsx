@@ -35,7 +35,8 @@ export function VirtualList({ count, height, current, label, row, onEnd }: Rows)
   }, [current]);
   const first = Math.max(0, Math.floor(top / height) - margin);
   const last = Math.min(count, Math.ceil((top + room) / height) + margin);
-  useEffect(() => { if (last >= count - margin) onEnd?.(); }, [last, count]);
+  // Also when more can be had again: what came may have been known already.
+  useEffect(() => { if (last >= count - margin) onEnd?.(); }, [last, count, !onEnd]);
   return (
     <div class="virtual" ref={box}>
       <ul aria-label={label} style={{ height: `${count * height}px`, paddingTop: `${first * height}px` }}>

@@ -16,7 +16,7 @@ const shown = (value: unknown) => typeof value === "string" ? value : JSON.strin
 async function exportAll(org: string, key: string): Promise<void> {
   const lines: string[] = [];
   for (let after = 0; ;) {
-    const page = await get(`/v1/actors/${key}/streams/entries?after=${after}&limit=1000`);
+    const page = await get(`/v1/actors/${key}/streams/entries?after=${after}`);
     for (const entry of page.entries) lines.push(JSON.stringify(entry.data));
     if (!page.entries.length || page.last >= page.end) break;
     after = page.last;

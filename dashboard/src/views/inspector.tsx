@@ -21,7 +21,7 @@ export function Inspector({ org, actor }: { org: string; actor?: string }) {
 function Actors({ org }: { org: string }) {
   const [text, type] = useState(""), [awake, only] = useState(false);
   const [list, keep] = useState<Actor[]>(), [next, follow] = useState<string | null>(null), [failure, fail] = useState<string>(), [turns, count] = useState(0);
-  const read = (after?: string) => get(`/v1/inspect/actors?prefix=${encodeURIComponent(`org/${org}`)}&limit=500&awake=${awake}${after ? `&after=${encodeURIComponent(after)}` : ""}`)
+  const read = (after?: string) => get(`/v1/inspect/actors?prefix=${encodeURIComponent(`org/${org}`)}&limit=500${awake ? "&awake=true" : ""}${after ? `&after=${encodeURIComponent(after)}` : ""}`)
     .then(page => { keep(old => after ? [...old ?? [], ...page.actors] : page.actors); follow(page.next); fail(undefined); }, why => fail(why.message));
   // What the turns below show has changed the figures: they are read again a moment after.
   useEffect(() => {

@@ -38,7 +38,7 @@ export function ActorView({ org, actor }: { org: string; actor: string }) {
       keep(applied);
       begin(after);
       fail(undefined);
-      show((await get(`/v1/actors/${actor}/snapshot`).catch(() => undefined))?.data);
+      show(await get(`/v1/actors/${actor}/snapshot`).catch(() => undefined));
     })().catch(why => { if (here) fail(why.message); });
     return () => { here = false; };
   }, [actor, round]);
@@ -69,10 +69,13 @@ export function ActorView({ org, actor }: { org: string; actor: string }) {
   );
 }
 
+const times = new Set(["time", "due", "since", "deadline"]);
+
 function Rows({ name, rows }: { name: string; rows?: Record<string, unknown>[] }) {
   if (!rows?.length) return null;
   return <section><h2>{name}</h2><table><thead><tr>{Object.keys(rows[0]!).map(column => <th>{column}</th>)}</tr></thead>
-    <tbody>{rows.map(row => <tr>{Object.values(row).map(value => <td class="mono">{short(value)}</td>)}</tr>)}</tbody></table></section>;
+    <tbody>{rows.map(row => <tr>{Object.entries(row).map(([column, value]) =>
+      <td class="mono">{times.has(column) && typeof value === "number" ? when(value) : short(value)}</td>)}</tr>)}</tbody></table></section>;
 }
 
 function Command({ one }: { one: Applied }) {

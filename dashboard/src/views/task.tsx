@@ -71,7 +71,7 @@ function Task({ org, taskKey, data, route, acts, since }: { org: string; taskKey
       </div>
       <div class="bar">
         <nav aria-label="Parts of the task">{tabs.map(({ tab, name, key }) =>
-          <a href={address({ ...route, tab })} aria-current={route.tab === tab ? "page" : undefined} title={`${name} (${key})`}>{name}
+          <a href={address({ ...route, tab })} aria-current={route.tab === tab ? "page" : undefined} title={`${name} (${key})`}>{name}{" "}
             {tab === "changes" && data.diff.files > 0 && <span class="count">{data.diff.files}</span>}</a>)}</nav>
         <span class="grow" />
         {data.sessions.length > 1 && <nav aria-label="Sessions" class="sessions">{data.sessions.map(one =>
