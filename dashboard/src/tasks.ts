@@ -16,7 +16,7 @@ export const statuses: Record<string, string[]> = {
   archived: ["archiving", "archived"],
 };
 
-const pageSize = 200, pause = 150;
+const pageSize = 100, pause = 150, retry = 2000;
 
 function fits(task: Summary, { text, status }: Filter): boolean {
   const wanted = statuses[status];
@@ -53,7 +53,9 @@ export function useTasks(org: string, data: OrganizationSnapshot | undefined, fi
         if (!at) break;
       }
     } catch (why) {
-      if (mine === asked.current) fail(why instanceof Error ? why.message : String(why));
+      if (mine !== asked.current) return;
+      fail(why instanceof Error ? why.message : String(why));
+      setTimeout(() => { if (mine === asked.current) void more(cursor); }, retry);
     } finally {
       if (mine === asked.current) load(false);
     }
@@ -67,7 +69,7 @@ export function useTasks(org: string, data: OrganizationSnapshot | undefined, fi
     asked.current++;
     if (complete) return load(false);
     const timer = setTimeout(() => void more(null), pause);
-    return () => clearTimeout(timer);
+    return () => { clearTimeout(timer); asked.current++; };
   }, [org, known, complete, filter.text, filter.status]);
 
   const tasks = useMemo(() => {
@@ -75,7 +77,7 @@ export function useTasks(org: string, data: OrganizationSnapshot | undefined, fi
     const all = new Map<string, Summary>();
     // What changed since the oldest of the snapshot's tasks and is not in it has gone.
     const oldest = complete ? 0 : Math.min(...data.tasks.map(task => task.updated_at));
-    if (!complete) for (const task of pages) if (task.updated_at < oldest) all.set(task.task, task);
+    if (!complete) for (const task of pages) if (task.updated_at <= oldest) all.set(task.task, task);
     for (const task of data.tasks) all.set(task.task, task);
     return [...all.values()].filter(task => fits(task, filter))
       .sort((a, b) => b.updated_at - a.updated_at || (a.task < b.task ? 1 : -1));

@@ -34,8 +34,11 @@ export class Server {
   private child?: ChildProcess;
   private port = 0;
 
-  static async start(): Promise<Server> {
-    const server = new Server();
+  private constructor(private readonly more: string[]) {}
+
+  /** `more`: further options of troupe serve. */
+  static async start(...more: string[]): Promise<Server> {
+    const server = new Server(more);
     await server.serve();
     return server;
   }
@@ -44,7 +47,7 @@ export class Server {
   async serve(): Promise<void> {
     const log = openSync(join(this.folder, "serve.log"), "a");
     const child = spawn(program("TROUPE_PROGRAM"), ["serve", "--data", join(this.folder, "data"), "--port", `${this.port}`,
-      "--repo-root", this.folder, "--ready-fd", "3"], {
+      "--repo-root", this.folder, "--ready-fd", "3", ...this.more], {
       stdio: ["ignore", log, log, "pipe"], cwd: this.folder,
       env: { PATH: process.env.PATH, HOME: this.folder, TROUPE_SANDBOXD: program("TROUPE_SANDBOXD"),
         TROUPE_SCRIPTED_AGENT: program("TROUPE_SCRIPTED_AGENT") },
@@ -67,6 +70,8 @@ export class Server {
     this.tier = said.tier;
     this.port = Number(new URL(this.url).port);
   }
+
+  get pid(): number | undefined { return this.child?.pid; }
 
   signal(name: NodeJS.Signals): void { this.child?.kill(name); }
 

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 
 const safe = /^(https?:|mailto:)/i;
-// marked escapes what it gives for HTML; as text it must read as it was written.
+// In text, though not in code, these stand for what they name.
 const entities: Record<string, string> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": "\"", "&#39;": "'" };
 const plain = (text: string) => text.replace(/&(amp|lt|gt|quot|#39);/g, whole => entities[whole]!);
 
@@ -28,7 +28,7 @@ function element(token: Token): ComponentChildren {
     case "strong": return <strong>{all(token.tokens)}</strong>;
     case "em": return <em>{all(token.tokens)}</em>;
     case "del": return <del>{all(token.tokens)}</del>;
-    case "codespan": return <code>{plain(token.text)}</code>;
+    case "codespan": return <code>{token.text}</code>;
     case "br": return <br />;
     case "hr": return <hr />;
     case "code": return <pre tabIndex={0}><code>{token.text}</code></pre>;

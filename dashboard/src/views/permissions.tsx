@@ -35,7 +35,7 @@ export function Permissions({ sessionKey, session, acts }: { sessionKey: string;
       <section class="permission" aria-label="Permission">
         <p><strong>{session.agent} asks</strong> {one.title || one.kind}</p>
         {acts && <div class="row">{answers.filter(({ answer: how }) => kinds(one).has(how)).map(({ answer: how, name, key }) =>
-          <button type="button" class={how === "reject" ? "" : "primary"} disabled={under === one.permission} onClick={() => answer(one.permission, how)}>
+          <button type="button" class={how === "allow_once" ? "primary" : ""} disabled={under === one.permission} onClick={() => answer(one.permission, how)}>
             {name}{index === 0 && <kbd>{key}</kbd>}</button>)}</div>}
       </section>)}
     </div>

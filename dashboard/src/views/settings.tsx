@@ -17,8 +17,8 @@ export function Settings({ org, data, role }: { org: string; data?: Organization
       <section aria-label="Repositories"><h2>Repositories</h2>
         {!data.repositories.length && <p class="quiet">No repository yet.</p>}
         <table><tbody>{data.repositories.map(one => <tr>
-          <td><strong>{one.repository}</strong></td><td class="mono url">{one.url}</td><td><Status status={one.state} /></td><td class="mono">{one.base_branch ?? one.default_branch}</td>
-          <td>{one.tasks} tasks</td><td class="bad">{one.error?.detail}</td>
+          <td class="together"><strong>{one.repository}</strong></td><td class="mono url">{one.url}</td><td><Status status={one.state} /></td><td class="mono">{one.base_branch ?? one.default_branch}</td>
+          <td class="together">{one.tasks} tasks</td><td class="bad">{one.error?.detail}</td>
           <td>{atLeast(role, "member") && <button type="button" class="small" disabled={one.state === "checking"}
             onClick={() => command(key, "org.check_repository", { repository: one.repository }).catch(tell)}>Check</button>}</td></tr>)}</tbody></table>
         {admin && <AddRepository orgKey={key} />}

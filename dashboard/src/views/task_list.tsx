@@ -42,7 +42,7 @@ export function TaskList({ org, data, current, acts }: { org: string; data?: Org
         {acts && <a class="button" href={address({ view: "new", org })} title="New task (c)">New</a>}
       </div>
       <p class="found" role="status">{data ? loading ? `${found}, looking …` : found : "Loading …"}</p>
-      {failure && <p class="notice bad" role="alert">The list could not be read: {failure}</p>}
+      {failure && <p class="notice bad" role="alert">The list could not be read and is tried again: {failure}</p>}
       {data && !loading && tasks.length === 0 && <p class="quiet empty">{data.task_count ? "No task fits." : "No task yet."}</p>}
       <VirtualList label="Tasks" count={tasks.length} height={rowHeight} current={at} onEnd={more}
         row={index => <Row key={tasks[index]!.task} org={org} task={tasks[index]!} current={index === at} />} />
