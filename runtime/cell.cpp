@@ -168,8 +168,11 @@ bool cell::open() {
   } catch (const storage::error& e) {
     db_.reset();
     using storage::failure;
-    if (e.kind() == failure::corrupt || e.kind() == failure::newer_schema || e.kind() == failure::misuse ||
-        e.kind() == failure::constraint) {
+    if (e.kind() == failure::newer_schema) {
+      // Nothing of this is recorded, so that the program that wrote the file finds everything as it was.
+      refuse_all(unavailable("newer_version", self_.str() + ": " + e.what(), 60));
+      leave();
+    } else if (e.kind() == failure::corrupt || e.kind() == failure::misuse || e.kind() == failure::constraint) {
       quarantine(e.what());
     } else {
       stall(e.what());
