@@ -145,6 +145,20 @@ asio::awaitable<void> sql(std::shared_ptr<context> c, wire::exchange& ex, const 
   co_await give(*c, ex, found, k.str());
 }
 
+asio::awaitable<void> retry(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
+  auto at = looked_at(ex, by);
+  if (auto* k = std::get_if<key>(&at); k && !c->actors.exists(*k)) at = hidden(*k);
+  if (auto* why = std::get_if<problem>(&at)) {
+    co_await c->refuse(ex, *why, ex.param("key"));
+    co_return;
+  }
+  auto& k = std::get<key>(at);
+  if (c->options.audit_look) c->options.audit_look(by.who.user, k, "released from quarantine");
+  auto release = [&]() -> looked { return json{{"released", c->actors.retry_quarantined(k)}}; };
+  auto done = co_await blocking(*c, release);
+  co_await give(*c, ex, done, k.str());
+}
+
 asio::awaitable<void> host_state(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
   if (!by.who.admin && !by.who.everything) {
     auto why = instance_admins_only();
@@ -189,6 +203,7 @@ void add_inspect_routes(wire::router& r, const std::shared_ptr<context>& c) {
   r.on("GET", "/v1/inspect/actors/{key...}/history", people(history));
   r.on("GET", "/v1/inspect/actors/{key...}/query", people(sql));
   r.on("POST", "/v1/inspect/actors/{key...}/query", people(sql));
+  r.on("POST", "/v1/inspect/actors/{key...}/retry", people(retry));
   r.on("GET", "/v1/inspect/actors/{key...}", people(actor));
   r.on("GET", "/metrics", [c](wire::exchange& ex) { return metrics_page(c, ex); });
 }

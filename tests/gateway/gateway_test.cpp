@@ -473,6 +473,20 @@ TEST_CASE("the inspector shows administrators what happened, and that is noted")
   CHECK(s.looks.front() == "ada org/acme/note/n1 history");
 }
 
+TEST_CASE("a quarantined actor is released by an administrator, one that is not is told as such") {
+  served s;
+  auto retry = [&](const std::string& key, const std::string& token) {
+    wire::request r;
+    r.method = "POST";
+    r.target = "/v1/inspect/actors/" + key + "/retry";
+    return s.send(std::move(r), token);
+  };
+  CHECK(retry("org/acme/note/n1", "vic-token").status == 403);
+  CHECK(retry("org/acme/note/n1", "bob-token").status == 404);
+  CHECK(retry("org/acme/note/none", "root-token").status == 404);
+  CHECK(parsed(retry("org/acme/note/n1", "root-token"))["released"] == false);
+}
+
 TEST_CASE("turns of all actors can be watched by administrators, of one organization by its own") {
   served s;
   talker root(s, "root-token"), ada(s), vic(s, "vic-token");
