@@ -46,8 +46,7 @@ void down(turn& t, record& r, std::string_view state, std::string_view why) {
 
 void lose(turn& t, record& r, std::string_view why) {
   const bool news = r.state != "lost";
-  r.error = "the sandbox is gone: " + std::string(why) +
-            ". Its task can be given a new one (task.retry), with the work that was last saved";
+  r.error = why;
   down(t, r, "lost", "the sandbox was lost");
   if (news) append_audit(t, "sandbox.lost", about(r), {{"sandbox", t.self().id()}, {"why", clip(why, 1000)}});
 }

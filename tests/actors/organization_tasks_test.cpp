@@ -135,7 +135,7 @@ TEST_CASE("settings of the organization are the defaults of its tasks") {
   REQUIRE(i.org("org.update_settings", {{"default_agent", "claude"},
                                         {"default_model", "big"},
                                         {"branch_prefix", "ai-"},
-                                        {"default_provider", "docker"},
+                                        {"default_provider", "unsafe"},
                                         {"requirements", {{"memory_mb", 2048}}}})
               .ok());
   const auto made = i.org("org.create_task", {{"repository", "widgets"}, {"description", "Fix"}}).result();
@@ -143,7 +143,7 @@ TEST_CASE("settings of the organization are the defaults of its tasks") {
   const auto told = i.heard(made["task"], "task.initialize");
   CHECK(told["agent"] == "claude");
   CHECK(told["model"] == "big");
-  CHECK(told["provider"] == "docker");
+  CHECK(told["provider"] == "unsafe");
   CHECK(told["requirements"] == json{{"memory_mb", 2048}});
   const auto own = i.make_task({{"agent", "scripted"}, {"requirements", {{"pids", 10}}}, {"prompt", ""}});
   const auto other = i.heard(own, "task.initialize");
