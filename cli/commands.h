@@ -18,9 +18,11 @@ void add_repo(CLI::App& app, context&);
 void add_task(CLI::App& app, context&);
 void add_session(CLI::App& app, context&);
 void add_sandbox(CLI::App& app, context&);
+void add_secret(CLI::App& app, context&);
 void add_audit(CLI::App& app, context&);
 void add_inspect(CLI::App& app, context&);
 void add_agent(CLI::App& app, context&);
 void add_doctor(CLI::App& app, context&);
+void add_completion(CLI::App& app, context&);
 
 }  // namespace troupe::cli

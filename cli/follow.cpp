@@ -10,6 +10,13 @@
 
 namespace troupe::cli {
 
+namespace {
+
+/// A task names its new session before that has come into being.
+constexpr std::chrono::seconds session_appears_within{10};
+
+}  // namespace
+
 const json& entry_data(const json& framed) {
   const auto at = framed.find("data");
   return at == framed.end() ? framed : *at;
@@ -18,6 +25,15 @@ const json& entry_data(const json& framed) {
 std::int64_t entry_time(const json& framed) {
   const auto at = framed.find("time");
   return at != framed.end() && at->is_number() ? at->get<std::int64_t>() : now_ms();
+}
+
+void answer_permission(context& c, const std::string& session, const std::string& permission,
+                       std::string_view how) {
+  try {
+    c.server().command(session, "session.answer_permission", {{"permission", permission}, {"answer", how}});
+  } catch (const failure& why) {
+    if (why.code() != "permission_settled") throw;
+  }
 }
 
 follower::follower(context& c, live& connection, permissions how, hooks h)
@@ -31,23 +47,12 @@ void follower::watch(const std::string& key) {
 
 void follower::watch_session(const std::string& key, const std::string& agent, std::uint64_t after) {
   if (!sessions_.try_emplace(key, followed{agent, transcript_view(c_.out, plain(agent))}).second) return;
-  live_.subscribe(key + "#transcript", after);
-  live_.subscribe(key);
+  live_.subscribe(key + "#transcript", after, session_appears_within);
+  live_.subscribe(key, 0, session_appears_within);
 }
 
 void follower::settle() {
   for (auto& [key, one] : sessions_) one.view.settle();
-}
-
-void follower::answer(const question& q, std::string_view how) {
-  answered_.insert(q.permission);
-  try {
-    c_.server().command(q.session, "session.answer_permission",
-                        {{"permission", q.permission}, {"answer", how}});
-  } catch (const failure& why) {
-    // Somebody else was faster, or its time ran out: the transcript says which.
-    if (why.problem().value("code", "") != "permission_settled") throw;
-  }
 }
 
 void follower::ask() {
@@ -73,7 +78,8 @@ void follower::read_answer() {
   if (!how) return ask();
   const auto q = *open_;
   open_.reset();
-  answer(q, how);
+  answered_.insert(q.permission);
+  answer_permission(c_, q.session, q.permission, how);
 }
 
 void follower::take_session(const std::string& key, const json& snapshot) {
@@ -83,11 +89,16 @@ void follower::take_session(const std::string& key, const json& snapshot) {
     pending.insert(id);
     if (answered_.contains(id)) continue;
     if (permissions_ == permissions::allow) {
-      answer({key, id}, "allow_once");
+      answered_.insert(id);
+      answer_permission(c_, key, id, "allow_once");
     } else if (keyboard_ && !open_) {
       open_ = question{key, id};
       settle();
       ask();
+    } else if (permissions_ == permissions::ask && !keyboard_ && !c_.as_json && told_.insert(id).second) {
+      settle();
+      c_.out.line(
+          fmt::format("    it waits for an answer: troupe session answer {} allow|always|reject", key));
     }
   }
   if (open_ && open_->session == key && !pending.contains(open_->permission)) {
@@ -135,6 +146,15 @@ void follower::take(const json& frame) {
     settle();
     c_.out.line(c_.out.paint(style::yellow, "  older entries were pruned"));
   }
+}
+
+bool follower::take_waiting() {
+  bool any = false;
+  while (const auto frame = live_.next(std::chrono::steady_clock::now())) {
+    take(*frame);
+    any = true;
+  }
+  return any;
 }
 
 bool follower::run(const std::function<bool()>& done, std::chrono::steady_clock::time_point until) {

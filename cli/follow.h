@@ -21,6 +21,11 @@ namespace troupe::cli {
 const json& entry_data(const json& framed);
 std::int64_t entry_time(const json& framed);
 
+/// Answers a permission request: allow_once, allow_always or reject. One that is settled already is no error:
+/// the transcript says who was faster.
+void answer_permission(context&, const std::string& session, const std::string& permission,
+                       std::string_view how);
+
 class follower {
  public:
   enum class permissions {
@@ -47,6 +52,9 @@ class follower {
   /// connection is over or what is watched was deleted.
   bool run(const std::function<bool()>& done, std::chrono::steady_clock::time_point until);
 
+  /// Shows every frame that is there already; whether there was one.
+  bool take_waiting();
+
   /// Ends an open line, before the caller prints something.
   void settle();
 
@@ -62,7 +70,6 @@ class follower {
 
   void take(const json& frame);
   void take_session(const std::string& key, const json& snapshot);
-  void answer(const question&, std::string_view how);
   void ask();
   void read_answer();
 
@@ -71,7 +78,7 @@ class follower {
   permissions permissions_;
   hooks hooks_;
   std::map<std::string, followed> sessions_;
-  std::set<std::string> answered_;
+  std::set<std::string> answered_, told_;
   std::optional<question> open_;  // what stands at the keyboard
   bool keyboard_;
 };

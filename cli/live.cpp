@@ -27,6 +27,7 @@ namespace {
 constexpr auto first_pause = 200ms;
 constexpr auto longest_pause = 3s;
 constexpr auto connect_limit = 10s;
+constexpr auto look_again = 30ms;
 constexpr std::size_t frame_limit = 64u << 20;
 
 }  // namespace
@@ -35,6 +36,7 @@ struct live::impl {
   struct topic {
     std::uint64_t after = 0;
     bool stream = false;
+    wire::clock::time_point appears_until = {};
   };
 
   place_of_server place;
@@ -103,7 +105,12 @@ struct live::impl {
       const auto name = at->second;
       asked.erase(at);
       if (frame.value("ok", false)) return true;
-      fail(refused(frame.value("error", json::object())));
+      const auto problem = frame.value("error", json::object());
+      if (problem.value("status", 0) == 404 && wire::clock::now() < appears_until(name)) {
+        asio::co_spawn(io, ask_again(name), asio::detached);
+        return true;
+      }
+      fail(refused(problem));
       return false;
     }
     if (op == "entries" || op == "reset") {
@@ -116,6 +123,22 @@ struct live::impl {
     if (op == "snapshot" || op == "entries" || op == "reset" || op == "gone" || op == "hello")
       push(std::move(frame));
     return true;
+  }
+
+  wire::clock::time_point appears_until(const std::string& name) {
+    std::lock_guard lock(mutex);
+    const auto at = topics.find(name);
+    return at == topics.end() ? wire::clock::time_point() : at->second.appears_until;
+  }
+
+  asio::awaitable<void> ask_again(std::string name) {
+    co_await wire::sleep_for(look_again);
+    std::optional<topic> wanted;
+    {
+      std::lock_guard lock(mutex);
+      if (const auto at = topics.find(name); at != topics.end() && !stopping) wanted = at->second;
+    }
+    if (wanted && socket) socket->send(subscribe_frame(name, *wanted));
   }
 
   asio::awaitable<void> run() {
@@ -222,8 +245,8 @@ live::~live() {
   impl_->thread.join();
 }
 
-void live::subscribe(std::string name, std::uint64_t after) {
-  const impl::topic t{after, name.find('#') != std::string::npos};
+void live::subscribe(std::string name, std::uint64_t after, std::chrono::milliseconds appears_within) {
+  const impl::topic t{after, name.find('#') != std::string::npos, wire::clock::now() + appears_within};
   {
     std::lock_guard lock(impl_->mutex);
     impl_->topics[name] = t;

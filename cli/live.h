@@ -28,8 +28,9 @@ class live {
   live(const live&) = delete;
   live& operator=(const live&) = delete;
 
-  /// A key, or a key, # and a stream, read from after `after`. Before or after the connection is there.
-  void subscribe(std::string topic, std::uint64_t after = 0);
+  /// A key, or a key, # and a stream, read from after `after`. Before or after the connection is there. A
+  /// topic that is about to come into being is asked for again for `appears_within`.
+  void subscribe(std::string topic, std::uint64_t after = 0, std::chrono::milliseconds appears_within = {});
   void unsubscribe(const std::string& topic);
 
   /// The next frame of a topic (op: snapshot, entries, reset, gone), or {"op":"lost","why"} and

@@ -28,6 +28,22 @@ int report(context& c, const failure& why) {
   return why.exit_code();
 }
 
+/// What is wrong with the line, and where it says what would be right.
+int misuse(context& c, const CLI::App& app, const CLI::ParseError& wrong) {
+  const auto* reached = &app;
+  std::string words = "troupe";
+  for (auto below = app.get_subcommands(); !below.empty(); below = reached->get_subcommands()) {
+    reached = below.back();
+    words += " " + reached->get_name();
+  }
+  if (c.as_json) return report(c, misused(wrong.what(), words + " --help"));
+  const bool unfinished = !reached->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (unfinished) c.err.write(reached->help(words == "troupe" ? "" : words.substr(0, words.rfind(' '))));
+  c.err.line(fmt::format("{} {}", c.err.paint(style::red, "error:"), wrong.what()));
+  if (!unfinished) c.err.line(fmt::format("{} {} --help", c.err.paint(style::dim, " what to do:"), words));
+  return exit_usage;
+}
+
 int run(int argc, char** argv) {
   context c;
   CLI::App app{"Troupe: coding agents work on tasks in sandboxes, on durable actors", "troupe"};
@@ -52,18 +68,18 @@ int run(int argc, char** argv) {
   add_task(app, c);
   add_session(app, c);
   add_sandbox(app, c);
+  add_secret(app, c);
   add_audit(app, c);
   add_inspect(app, c);
   add_agent(app, c);
   add_doctor(app, c);
+  add_completion(app, c);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& wrong) {
-    c.err.line(fmt::format("{} {}", c.err.paint(style::red, "error:"), wrong.what()));
-    c.err.line("Run with --help for what is possible.");
-    return exit_usage;
+    return misuse(c, app, wrong);
   } catch (const failure& why) {
     return report(c, why);
   } catch (const json::exception& odd) {

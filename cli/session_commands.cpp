@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/follow.h"
@@ -29,21 +30,50 @@ std::string status_text(const terminal& out, const std::string& status) {
   return out.paint(style::green, status);
 }
 
+/// One thing to choose, what is chosen first.
+void show_choice(context& c, const std::string& what, const std::string& now, const json& options,
+                 const char* id) {
+  std::vector<std::string> others;
+  for (const auto& one : options) {
+    if (auto name = plain(one.value(id, "")); name != now) others.push_back(std::move(name));
+  }
+  c.out.line(fmt::format("  {} {}{}", plain(what), plain(now),
+                         others.empty() ? "" : fmt::format(", or {}", fmt::join(others, ", "))));
+}
+
+/// What the agent lets people choose; an agent without options may have modes all the same.
+void show_choices(context& c, const json& session) {
+  const auto options = session.value("config_options", json());
+  const auto modes = session.value("modes", json());
+  for (const auto& one : options) {
+    if (one.is_object() && one.contains("options") && one["options"].is_array())
+      show_choice(c, one.value("id", ""), one.value("currentValue", ""), one["options"], "value");
+  }
+  if (options.empty() && modes.is_object() && modes.contains("availableModes"))
+    show_choice(c, "mode", modes.value("currentModeId", ""), modes["availableModes"], "id");
+}
+
 void show(context& c, const std::string& key) {
   const auto s = c.server().snapshot(key);
   if (c.print_json(s)) return;
   c.out.line(fmt::format("{}  {}", c.out.paint(style::bold, plain(s.value("title", ""))),
                          status_text(c.out, s.value("status", ""))));
   c.out.line(fmt::format("  {}", c.out.paint(style::dim, key)));
-  c.out.line(fmt::format("  agent {}, {} turns, {} entries in the transcript", plain(s.value("agent", "")),
-                         s.value("turns", 0), s.at("transcript").value("last", 0)));
+  const auto count = [](int n, const char* one, const char* more) {
+    return fmt::format("{} {}", n, n == 1 ? one : more);
+  };
+  c.out.line(fmt::format("  agent {}, {}, {} in the transcript", plain(s.value("agent", "")),
+                         count(s.value("turns", 0), "turn", "turns"),
+                         count(s.at("transcript").value("last", 0), "entry", "entries")));
+  show_choices(c, s);
   const auto& usage = s.at("usage");
   if (usage.value("total_tokens", 0) > 0) {
     c.out.line(fmt::format("  {} tokens, {:.2f} {}", usage.value("total_tokens", 0), usage.value("cost", 0.0),
                            plain(usage.value("currency", ""))));
   }
   if (s.contains("error"))
-    c.out.write(wrapped(c.out.paint(style::red, plain(s["error"].get<std::string>())), 100, "  ", "  "));
+    c.out.write(
+        wrapped(c.out.paint(style::red, plain(s["error"].get<std::string>())), c.out.width(), "  ", "  "));
   for (const auto& one : s.at("queue")) {
     c.out.line(
         fmt::format("  waits   {}  {}", one.value("prompt", ""), cut(plain(one.value("text", "")), 70)));
@@ -52,7 +82,8 @@ void show(context& c, const std::string& key) {
     c.out.line(fmt::format("  {}    {}  {}", c.out.paint(style::yellow, "asks"), one.value("permission", ""),
                            cut(plain(one.value("title", "")), 70)));
   }
-  if (!s.at("permissions").empty()) c.out.line("  answer: troupe session answer SESSION allow|always|reject");
+  if (!s.at("permissions").empty())
+    c.out.line(fmt::format("  answer: troupe session answer {} allow|always|reject", key));
 }
 
 /// Until interrupted, or until the prompt `until_prompt` has ended: then its turn_ended entry.
@@ -61,14 +92,29 @@ json watch(context& c, const std::string& key, follower::permissions how, std::u
   const auto agent = c.server().snapshot(key).value("agent", "agent");
   auto connection = c.connect();
   json ended;
-  follower f(c, connection, how, {.on_entry = [&](const std::string&, const json& entry) {
-               if (entry.value("type", "") == "turn_ended" && entry.value("prompt", "") == until_prompt)
-                 ended = entry;
-             }});
+  std::string task_error;
+  follower f(c, connection, how,
+             {.on_snapshot =
+                  [&](const std::string& topic, const json& now) {
+                    if (topic != task_of(key)) return;
+                    task_error =
+                        now.value("status", "") == "error" ? plain(now.value("error", "")) : std::string();
+                  },
+              .on_entry =
+                  [&](const std::string&, const json& entry) {
+                    if (entry.value("type", "") == "turn_ended" && entry.value("prompt", "") == until_prompt)
+                      ended = entry;
+                  }});
   f.watch_session(key, agent, after);
+  if (!until_prompt.empty()) f.watch(task_of(key));
   const auto limit = until_prompt.empty() ? longest_watch : longest_wait;
-  f.run([&] { return !ended.is_null(); }, clock::now() + limit);
+  f.run([&] { return !ended.is_null() || !task_error.empty(); }, clock::now() + limit);
   f.settle();
+  if (ended.is_null() && !task_error.empty()) {
+    throw failure(
+        fmt::format("the prompt waits, because its task failed: {}", task_error),
+        fmt::format("troupe task retry {} gives it a sandbox again", short_id(last_id(task_of(key)))));
+  }
   return ended;
 }
 
@@ -80,9 +126,12 @@ void prompt(context& c, const options& o) {
   const auto id = sent.at("prompt").get<std::string>();
   if (!o.wait) {
     if (c.print_json(sent)) return;
-    const auto ahead = sent.value("ahead", 0);
-    return c.out.line(ahead > 0 ? fmt::format("queued behind {}: {}", ahead, id)
-                                : fmt::format("sent: {}", id));
+    const auto status = c.server().snapshot(key).value("status", "");
+    const bool waits = sent.value("ahead", 0) > 0 || (!sent.value("running", false) && status == "running");
+    c.out.line(waits ? fmt::format("waits for the running turn to end: {}", id)
+                     : fmt::format("sent: {}", id));
+    if (waits) c.out.line(fmt::format("take it back: troupe session unqueue {} {}", o.name, id));
+    return;
   }
   const auto ended =
       watch(c, key, o.yes ? follower::permissions::allow : follower::permissions::ask, before, id);
@@ -126,7 +175,8 @@ void transcript(context& c, const std::string& key) {
 void add_session(CLI::App& app, context& c) {
   auto* session =
       group(app, "session", "conversations with agents: prompt, follow, answer, stop",
-            "  troupe session prompt fix-login 'now add a test' --wait\n  troupe session watch fix-login\n"
+            "  troupe session chat fix-login\n  troupe session prompt fix-login 'now add a test' --wait\n"
+            "  troupe session watch fix-login\n"
             "  troupe session answer fix-login allow\n\nSESSION is TASK (its newest session), TASK/SESSION "
             "or a key; TASK is an id, "
             "a branch or a title.\n");
@@ -181,6 +231,8 @@ void add_session(CLI::App& app, context& c) {
         [&c, o] { show(c, c.session_key(o->name)); });
   named("transcript", "the whole conversation", "  troupe session transcript fix-login --json > talk.jsonl\n",
         [&c, o] { transcript(c, c.session_key(o->name)); });
+  named("chat", "talk with the agent: it streams, what is typed goes to it, Ctrl-C stops a turn",
+        "  troupe session chat fix-login\n", [&c, o] { chat(c, c.session_key(o->name)); });
   auto* watched = named("watch", "follow the conversation; permission requests are answered at the keyboard",
                         "  troupe session watch fix-login --tail 20\n", [&c, o] {
                           const auto key = c.session_key(o->name);
@@ -234,6 +286,12 @@ void add_session(CLI::App& app, context& c) {
   set("model", "change the agent's model", "session.set_model", "model");
   set("rename", "give it a name", "session.rename", "title");
   simple("close", "end it; the transcript stays", "session.close", "closed");
+  named("remove", "remove it with its transcript", "  troupe session remove fix-login/01H…\n", [&c, o] {
+    const auto key = c.session_key(o->name);
+    const auto done = c.server().command(key.substr(0, key.find("/session/")), "task.remove_session",
+                                         {{"session", last_id(key)}});
+    if (!c.print_json(done)) c.out.line("removed");
+  });
   simple("resume", "open a closed or failed one again", "session.resume", "resumed");
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,10 +31,28 @@ std::string read_file(const fs::path& path) {
   return std::move(text).str();
 }
 
-pid_t start(const fs::path& home, std::vector<std::string> argv, int in, int out, int err, int keep) {
+std::vector<char*> pointers(std::vector<std::string>& argv) {
   std::vector<char*> words;
   for (auto& word : argv) words.push_back(word.data());
   words.push_back(nullptr);
+  return words;
+}
+
+/// In the child: what the test's user has around, and nothing of who runs the tests.
+[[noreturn]] void become(const fs::path& home, char** words) {
+  ::setenv("HOME", home.c_str(), 1);
+  ::setenv("TROUPE_SANDBOXD", TROUPE_SANDBOXD_PROGRAM, 1);
+  ::setenv("TROUPE_SCRIPTED_AGENT", TROUPE_SCRIPTED_AGENT_PROGRAM, 1);
+  for (const char* name : {"XDG_CONFIG_HOME", "TROUPE_SERVER", "TROUPE_TOKEN", "TROUPE_ORG", "TROUPE_DATA",
+                           "CLICOLOR_FORCE", "NO_COLOR", "COLUMNS"})
+    ::unsetenv(name);
+  if (::chdir(home.c_str()) != 0) ::_exit(126);
+  ::execvp(words[0], words);
+  ::_exit(127);
+}
+
+pid_t start(const fs::path& home, std::vector<std::string> argv, int in, int out, int err, int keep) {
+  auto words = pointers(argv);
   const auto child = ::fork();
   if (child != 0) return child;
   ::setpgid(0, 0);
@@ -41,15 +60,7 @@ pid_t start(const fs::path& home, std::vector<std::string> argv, int in, int out
   ::dup2(out, 1);
   ::dup2(err, 2);
   if (keep >= 0) ::dup2(keep, 3);
-  ::setenv("HOME", home.c_str(), 1);
-  ::setenv("TROUPE_SANDBOXD", TROUPE_SANDBOXD_PROGRAM, 1);
-  ::setenv("TROUPE_SCRIPTED_AGENT", TROUPE_SCRIPTED_AGENT_PROGRAM, 1);
-  for (const char* name :
-       {"XDG_CONFIG_HOME", "TROUPE_SERVER", "TROUPE_TOKEN", "TROUPE_ORG", "TROUPE_DATA", "CLICOLOR_FORCE"})
-    ::unsetenv(name);
-  if (::chdir(home.c_str()) != 0) ::_exit(126);
-  ::execvp(words[0], words.data());
-  ::_exit(127);
+  become(home, words.data());
 }
 
 /// Waits by the process's descriptor; kills it at the deadline.
@@ -64,6 +75,17 @@ int wait_for(pid_t child, std::chrono::seconds limit) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// Ends what was started for `folder` and outlives who started it, as sandboxes do.
+void end_all_of(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    const auto id = std::atoi(entry.path().filename().c_str());
+    if (id > 0 && id != ::getpid() &&
+        read_file(entry.path() / "cmdline").find(folder.string()) != std::string::npos)
+      ::kill(id, SIGKILL);
+  }
+}
+
 }  // namespace
 
 scratch::scratch() {
@@ -73,6 +95,7 @@ scratch::scratch() {
 }
 
 scratch::~scratch() {
+  end_all_of(path_);
   std::error_code ignored;
   fs::remove_all(path_, ignored);
 }
@@ -94,6 +117,76 @@ ran run(const scratch& home, std::vector<std::string> argv, const std::string& i
 ran run_troupe(const scratch& home, std::vector<std::string> words, const std::string& in) {
   words.insert(words.begin(), TROUPE_PROGRAM);
   return run(home, std::move(words), in);
+}
+
+at_terminal::at_terminal(const scratch& home, std::vector<std::string> words, unsigned short columns) {
+  words.insert(words.begin(), TROUPE_PROGRAM);
+  auto argv = pointers(words);
+  winsize size{.ws_row = 40, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+  process_ = ::forkpty(&terminal_, nullptr, nullptr, &size);
+  REQUIRE(process_ >= 0);
+  if (process_ > 0) return;
+  ::setenv("TERM", "xterm-256color", 1);
+  become(home.path(), argv.data());
+}
+
+at_terminal::~at_terminal() {
+  if (process_ > 0) {
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  ::close(terminal_);
+}
+
+void at_terminal::type(std::string_view keys) {
+  REQUIRE(::write(terminal_, keys.data(), keys.size()) == static_cast<ssize_t>(keys.size()));
+}
+
+bool at_terminal::read_more() {
+  pollfd ready{terminal_, POLLIN, 0};
+  if (::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(run_limit).count())) <= 0) return false;
+  char buffer[4096];
+  const auto got = ::read(terminal_, buffer, sizeof buffer);
+  if (got > 0) shown_.append(buffer, static_cast<std::size_t>(got));
+  return got > 0;
+}
+
+void at_terminal::await(std::string_view text) {
+  while (shown_.find(text, seen_) == std::string::npos)
+    REQUIRE_MESSAGE(read_more(), "`", std::string(text), "` is not shown after:\n", shown_.substr(seen_));
+  seen_ = shown_.find(text, seen_) + text.size();
+}
+
+int at_terminal::end() {
+  while (read_more()) {
+  }
+  const int status = wait_for(process_, run_limit);
+  process_ = -1;
+  return status;
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+nlohmann::json parsed(const ran& r) {
+  INFO(r.err);
+  REQUIRE(r.exit_code == 0);
+  return nlohmann::json::parse(r.out);
+}
+
+void make_repository(const scratch& home, const std::string& name) {
+  const auto folder = (home / name).string();
+  const auto git = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"git", "-C", folder, "-c", "user.name=T", "-c", "user.email=t@localhost"});
+    const auto r = run(home, words);
+    REQUIRE_MESSAGE(r.exit_code == 0, r.err);
+  };
+  fs::create_directories(folder);
+  std::ofstream(home / name / "README") << "hello\n";
+  git({"init", "-q", "-b", "main"});
+  git({"add", "README"});
+  git({"commit", "-q", "-m", "Begin"});
 }
 
 serving::serving(const scratch& home, const std::string& data, std::vector<std::string> more) {

@@ -1,0 +1,76 @@
+#include <termios.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/context.h"
+#include "cli/subcommand.h"
+
+namespace troupe::cli {
+
+namespace {
+
+/// What is typed without being shown, or what a pipe brings, without the line end that programs add.
+std::string read_value(terminal& to) {
+  std::string value;
+  if (termios before{}; ::tcgetattr(STDIN_FILENO, &before) == 0) {
+    auto silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    to.write("value (it is not shown): ");
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    std::getline(std::cin, value);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    to.line();
+  } else {
+    value.assign(std::istreambuf_iterator<char>(std::cin), {});
+    if (value.ends_with('\n')) value.pop_back();
+  }
+  if (value.empty())
+    throw misused("the value is empty", "type it, or pipe it: troupe secret set NAME < FILE");
+  return value;
+}
+
+std::string path(context& c, const std::string& name = {}) {
+  auto whole = "/v1/secrets/" + wire::percent_encode(c.org());
+  return name.empty() ? whole : whole + "/" + wire::percent_encode(name);
+}
+
+void list(context& c) {
+  const auto found = c.server().get(path(c));
+  if (c.print_json(found)) return;
+  if (found.at("secrets").empty()) return c.out.line("no secret yet: troupe secret set NAME");
+  table t({"SECRET", "CHANGED"});
+  for (const auto& one : found["secrets"])
+    t.row({plain(one.value("name", "")), ago(one.value("updated_at", std::int64_t{0}), now_ms())});
+  c.out.write(t.text(c.out));
+}
+
+}  // namespace
+
+void add_secret(CLI::App& app, context& c) {
+  auto* secret = group(app, "secret", "passwords and keys of an organization: written, never read back",
+                       "  troupe secret set github\n  troupe secret set deploy-key < ~/.ssh/deploy\n"
+                       "  troupe repo set widgets --credential github --env API_KEY=secret:api-key\n");
+  auto name = std::make_shared<std::string>();
+  const auto named = [&](const char* word, const char* what, const std::string& example,
+                         std::function<void()> run) {
+    action(*secret, word, what, example, std::move(run))->add_option("NAME", *name, "its name")->required();
+  };
+  named("set", "store one, typed or piped in; it takes the place of what was there",
+        "  troupe secret set github\n  printf %s \"$TOKEN\" | troupe secret set github\n", [&c, name] {
+          c.server().send("PUT", path(c, *name), {{"value", read_value(c.err)}});
+          if (!c.print_json({{"name", *name}})) c.out.line(fmt::format("set {}", *name));
+        });
+  action(*secret, "list", "their names", "  troupe secret list\n", [&c] { list(c); });
+  named("remove", "forget one", "  troupe secret remove github\n", [&c, name] {
+    c.server().send("DELETE", path(c, *name), nullptr);
+    if (!c.print_json({{"name", *name}})) c.out.line(fmt::format("removed {}", *name));
+  });
+}
+
+}  // namespace troupe::cli
