@@ -14,14 +14,14 @@ std::string encoded(std::string_view key) {
   return wire::percent_encode(key, true);
 }
 
-std::string hint_for(const std::string& code, int status) {
+std::string hint_for(const std::string& code, int status, const std::string& detail) {
   if (status == 401)
     return "sign in again: `troupe serve` prints a link, --token or TROUPE_TOKEN takes a token";
   if (code == "mailbox_full" || code == "backpressure" || status == 429)
     return "the server is busy: try again in a moment";
   if (code == "unsaved_work") return "--discard does it all the same";
   if (code == "timed_out") return "it may still be applied: look before you repeat it";
-  if (code == "not_found" && status == 404)
+  if (code == "not_found" && detail.starts_with("there is no actor"))
     return "it may not exist, or you may not see it: `troupe org list` shows yours";
   return {};
 }
@@ -42,20 +42,24 @@ failure refused(const json& problem) {
   const auto status = problem.value("status", 0);
   auto text = plain(problem.value("detail", ""));
   if (text.empty()) text = plain(problem.value("title", fmt::format("status {}", status)));
-  if (const auto at = problem.find("violations"); at != problem.end() && at->is_array()) {
+  if (const auto at = problem.find("violations"); at != problem.end() && at->is_array() && !at->empty()) {
+    // A list of them reads better than the sentence that has them all.
+    if (const auto first = plain(at->front().value("message", "")); text.find(first) != std::string::npos)
+      text = "what was given does not fit";
     for (const auto& one : *at) {
-      text += fmt::format("\n  {}: {}", plain(one.value("pointer", "")), plain(one.value("message", "")));
+      const auto pointer = plain(one.value("pointer", ""));
+      text +=
+          fmt::format("\n  {}{}{}", pointer, pointer.empty() ? "" : ": ", plain(one.value("message", "")));
     }
   }
   if (!code.empty()) text += fmt::format(" ({})", plain(code));
-  return failure(text, hint_for(code, status)).with(problem);
+  return failure(text, hint_for(code, status, problem.value("detail", ""))).with(problem);
 }
 
 api::api(place_of_server place, std::chrono::milliseconds limit) : place_(std::move(place)), limit_(limit) {
   auto parsed = wire::endpoint::parse(place_.url, &prefix_);
   if (!parsed) {
-    throw misused(fmt::format("{} is not the address of a server: {}", place_.url, parsed.error().text),
-                  "an address looks like http://127.0.0.1:7741");
+    throw misused(parsed.error().text, "an address looks like http://127.0.0.1:7741");
   }
   endpoint_ = *parsed;
   while (prefix_.ends_with('/')) prefix_.pop_back();

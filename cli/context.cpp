@@ -142,7 +142,8 @@ std::string context::sandbox_key(const std::string& name) {
   };
   std::vector<const json*> begins;
   for (const auto& one : sandboxes) {
-    if (one.value("sandbox", "").starts_with(name)) begins.push_back(&one);
+    const auto id = one.value("sandbox", "");
+    if (id.starts_with(name) || id.ends_with(name)) begins.push_back(&one);
   }
   if (begins.size() == 1) return key_of(*begins.front());
   // Else a task is meant, the one that holds it.
@@ -157,6 +158,15 @@ std::string context::sandbox_key(const std::string& name) {
 std::string last_id(std::string_view key) {
   const auto slash = key.rfind('/');
   return std::string(slash == std::string_view::npos ? key : key.substr(slash + 1));
+}
+
+std::string task_of(std::string_view session) {
+  return std::string(session.substr(0, session.find("/session/")));
+}
+
+std::string short_id(std::string_view id) {
+  constexpr std::size_t enough = 8;
+  return std::string(id.substr(id.size() - std::min(id.size(), enough)));
 }
 
 std::string text_or_stdin(const std::string& text, std::string_view what) {

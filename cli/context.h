@@ -54,6 +54,10 @@ struct context {
 
 /// The last segment of a key.
 std::string last_id(std::string_view key);
+/// The key of the task that a session belongs to.
+std::string task_of(std::string_view session);
+/// The end of an id, which tells ids of one time apart and is taken wherever the whole one is.
+std::string short_id(std::string_view id);
 
 /// `text`, or what stands on standard input when it is "-". Throws misused when that is empty.
 std::string text_or_stdin(const std::string& text, std::string_view what);

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <iostream>
@@ -59,6 +60,16 @@ std::string repository_of(const std::string& named) {
   if (!named.empty()) return named;
   throw failure("this folder is no clone of a git repository",
                 "stand in one, or name one: troupe demo --repo PATH_OR_URL");
+}
+
+/// Whether that server is known to take no repository at `path`.
+bool refuses(const place_of_server& server, const std::string& path) {
+  if (path.find("://") != std::string::npos || !server.repository_roots) return false;
+  const auto below = [&](const fs::path& root) {
+    const fs::path repository(path);
+    return std::mismatch(root.begin(), root.end(), repository.begin(), repository.end()).first == root.end();
+  };
+  return std::ranges::none_of(*server.repository_roots, below);
 }
 
 class demo {
@@ -122,6 +133,13 @@ class demo {
         if (!c_.server_url.empty()) throw;
       }
     }
+    if (answers && refuses(*known, url_) && c_.server_url.empty()) {
+      answers = false;
+      const auto why =
+          fmt::format("the server at {} takes no repository at {} (its --repo-root)", known->url, url_);
+      if (!c_.print_json({{"event", "server_passed_over"}, {"url", known->url}, {"why", why}}))
+        c_.out.line(c_.out.paint(style::dim, fmt::format("  {}: the demo starts its own", why)));
+    }
     if (!answers) {
       std::vector<std::string> serve_options;
       if (url_.find("://") == std::string::npos)
@@ -146,7 +164,7 @@ class demo {
       try {
         return c_.server().snapshot(key);
       } catch (const failure& why) {
-        if (why.problem().value("status", 0) != 404 || clock::now() > until || interrupted) throw;
+        if (why.status() != 404 || clock::now() > until || interrupted) throw;
       }
       std::this_thread::sleep_for(look_again);
     }
@@ -160,7 +178,7 @@ class demo {
       c_.server().command("access", "access.create_organization",
                           {{"organization", organization}, {"display_name", "Demo"}});
     } catch (const failure& why) {
-      if (why.problem().value("status", 0) != 409) throw;
+      if (why.status() != 409) throw;
       made = false;
     }
     appearing(c_.org_key());

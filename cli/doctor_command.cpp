@@ -12,6 +12,8 @@ namespace troupe::cli {
 
 namespace {
 
+constexpr std::size_t name_columns = 26;  // of the longest probe
+
 check check_server(context& c) {
   const auto place = find_server(c.server_url, c.token, c.data);
   if (!place)
@@ -31,9 +33,9 @@ void show(context& c, const check& one) {
   const auto mark = one.result == check::outcome::good   ? c.out.paint(style::green, "✔")
                     : one.result == check::outcome::weak ? c.out.paint(style::yellow, "!")
                                                          : c.out.paint(style::red, "✘");
-  c.out.line(fmt::format("{} {} {}", mark, padded(plain(one.name), 18), plain(one.detail)));
-  const auto room = static_cast<std::size_t>(c.out.width());
-  const std::string indent(21, ' ');
+  c.out.line(fmt::format("{} {} {}", mark, padded(plain(one.name), name_columns), plain(one.detail)));
+  const auto room = c.out.width();
+  const std::string indent(name_columns + 3, ' ');
   if (!one.consequence.empty())
     c.out.write(wrapped(plain("means: " + one.consequence), room, indent, indent + "       "));
   if (!one.remedy.empty())
@@ -42,9 +44,8 @@ void show(context& c, const check& one) {
 
 void doctor(context& c, const std::string& sandboxd) {
   const auto isolated = probe_isolation(sandboxd);
-  std::vector<check> all{check_server(c), check_descriptors(), check_disk(c.data.empty() ? "." : c.data),
-                         check_program("git", "no repository can be cloned in a sandbox"),
-                         check_program("bwrap", "no isolated sandbox can be made")};
+  std::vector<check> all{check_server(c), check_descriptors(), check_disk(c.data),
+                         check_program("git", "no repository can be cloned in a sandbox")};
   for (auto& one : isolated.checks()) all.push_back(std::move(one));
 
   bool bad = false;

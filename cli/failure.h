@@ -24,6 +24,10 @@ class failure : public std::runtime_error {
   /// The server's problem details where it was the server that refused; null otherwise.
   const nlohmann::json& problem() const { return problem_; }
 
+  /// The problem's, where there is one: else empty and 0.
+  std::string code() const { return problem_.is_object() ? problem_.value("code", "") : std::string(); }
+  int status() const { return problem_.is_object() ? problem_.value("status", 0) : 0; }
+
   failure with(nlohmann::json problem) && {
     problem_ = std::move(problem);
     return std::move(*this);

@@ -50,7 +50,8 @@ void actors(context& c, const options& o) {
   if (o.awake || o.asleep) q.add("awake", o.awake ? "true" : "false");
   const auto found = c.server().get("/v1/inspect/actors?" + q.encode());
   if (c.print_json(found)) return;
-  table t({"KEY", "KIND", "AWAKE", "ACTIVE", "SIZE", "MAILBOX", "OUTBOX", "EFFECTS", "TIMERS", "STATE"});
+  table t({"KEY", "KIND", "AWAKE", "ACTIVE", "SIZE", "MAILBOX", "OUTBOX", "EFFECTS", "TIMERS", "STATE"},
+          {1, 8, 7, 5, 6, 4, 3, 2});
   for (const auto& one : found.at("actors")) {
     const bool sick = holds(one, "quarantined");
     t.row({shown(one.at("key")), shown(one.at("kind")),
@@ -78,8 +79,7 @@ void tree(terminal& out, const json& value, int depth) {
       tree(out, inner, depth + 1);
     } else if (inner.is_array() && !inner.empty() && inner.front().is_object()) {
       out.line(fmt::format("{}{}", indent, out.paint(style::bold, plain(name))));
-      for (const auto& one : inner)
-        out.line(cut(fmt::format("{}  {}", indent, shown(one)), static_cast<std::size_t>(out.width())));
+      for (const auto& one : inner) out.line(cut(fmt::format("{}  {}", indent, shown(one)), out.width()));
     } else {
       out.line(fmt::format("{}{} {}", indent, out.paint(style::dim, padded(plain(name), 20)), shown(inner)));
     }
@@ -109,7 +109,7 @@ void history(context& c, const options& o) {
         c.out.paint(style::bold, shown(one.at("name"))),
         plain(by.empty() ? shown(one.value("from", json())) : by),
         c.out.paint(style::dim, fmt::format("{} µs", number(one, "duration_us")))));
-    const auto room = static_cast<std::size_t>(c.out.width());
+    const auto room = c.out.width();
     if (one.contains("body")) c.out.line(cut("    body   " + shown(one["body"]), room));
     if (one.contains("result")) c.out.line(cut("    result " + shown(one["result"]), room));
     if (one.contains("error"))
@@ -201,6 +201,12 @@ void add_inspect(CLI::App& app, context& c) {
         [&c, o] { query(c, *o); })
       ->add_option("SQL", o->sql, "one statement; it reads, for at most 2 s and 10,000 rows")
       ->required();
+  keyed("retry", "release a quarantined actor once the cause is gone",
+        "  troupe inspect retry org/acme/task/t1\n", [&c, o] {
+          const auto done = c.server().send("POST", inspect_path(o->key, "/retry"), json::object());
+          if (c.print_json(done)) return;
+          c.out.line(done.value("released", false) ? "released" : "it was not quarantined");
+        });
   action(*inspect, "host", "the host: awake actors, turns, latencies", "  troupe inspect host\n", [&c] {
     const auto found = c.server().get("/v1/inspect/host");
     if (!c.print_json(found)) tree(c.out, found, 0);

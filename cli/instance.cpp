@@ -101,7 +101,8 @@ auto told(const fs::path& data, F make) {
   try {
     return make();
   } catch (const data_folder_in_use& why) {
-    throw failure(why.what(), "another server serves it: stop that one, or serve another folder with --data");
+    const auto other = server_file::read(data / server_file::name);
+    throw failure(why.what(), other ? fmt::format("it is served at {}", other->url) : std::string());
   } catch (const storage::error& why) {
     if (why.kind() == storage::failure::newer_schema) {
       throw failure(
@@ -210,6 +211,10 @@ class instance::impl {
         create);
     // The host answers every command, at the latest when it stops; the promise outlives that.
     auto r = answer.get();
+    if (!r.ok() && r.error().code == "newer_version") {
+      throw failure(r.error().detail, fmt::format("{} was written by a newer troupe: serve it with that one",
+                                                  options_.data.string()));
+    }
     if (!r.ok()) throw failure(fmt::format("{} at {}: {}", name, to, r.error().detail));
     return r.result();
   }

@@ -54,7 +54,7 @@ check check_descriptors() {
 }
 
 check check_disk(const fs::path& data) {
-  auto at = fs::absolute(data);
+  auto at = data.empty() ? fs::current_path() : fs::absolute(data).lexically_normal();
   std::error_code error;
   while (!fs::exists(at, error) && at.has_parent_path() && at != at.parent_path()) at = at.parent_path();
   check c{"disk", check::outcome::good, "", "", ""};

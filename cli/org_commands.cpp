@@ -40,7 +40,9 @@ void show(context& c) {
   const auto org = c.server().snapshot(c.org_key());
   if (c.print_json(org)) return;
   const auto& settings = org.at("settings");
-  c.out.line(fmt::format("{}  {}", c.out.paint(style::bold, c.org()), plain(org.value("display_name", ""))));
+  const auto display_name = plain(org.value("display_name", ""));
+  c.out.line(
+      fmt::format("{}  {}", c.out.paint(style::bold, c.org()), display_name == c.org() ? "" : display_name));
   c.out.line(fmt::format("  agent {}, sandboxes {}, {} tasks", plain(settings.value("default_agent", "")),
                          plain(settings.value("default_provider", "")), org.value("task_count", 0)));
   for (const auto& warning : org.value("warnings", json::array())) {
@@ -56,7 +58,7 @@ void show(context& c) {
 }
 
 struct settings {
-  std::string name, display_name, agent, provider, prefix, user, role;
+  std::string name, display_name, agent, model, mode, provider, prefix, user, role;
   int max_running = -1;
 };
 
@@ -88,6 +90,8 @@ void add_org(CLI::App& app, context& c) {
     json body = json::object();
     if (!s->display_name.empty()) body["display_name"] = s->display_name;
     if (!s->agent.empty()) body["default_agent"] = s->agent;
+    if (!s->model.empty()) body["default_model"] = s->model;
+    if (!s->mode.empty()) body["default_mode"] = s->mode;
     if (!s->provider.empty()) body["default_provider"] = s->provider;
     if (!s->prefix.empty()) body["branch_prefix"] = s->prefix == "-" ? "" : s->prefix;
     if (s->max_running >= 0) body["max_running"] = s->max_running;
@@ -97,7 +101,9 @@ void add_org(CLI::App& app, context& c) {
   });
   set->add_option("--display-name", s->display_name, "what people call it");
   set->add_option("--agent", s->agent, "the agent of tasks that name none");
-  set->add_option("--provider", s->provider, "who makes sandboxes");
+  set->add_option("--model", s->model, "the model that its agent is asked for");
+  set->add_option("--mode", s->mode, "the mode that its agent is asked for");
+  set->add_option("--provider", s->provider, "who makes sandboxes: local or unsafe");
   set->add_option("--branch-prefix", s->prefix, "put before branches, as in troupe/; - for none");
   set->add_option("--max-running", s->max_running, "sessions that run at once");
 
@@ -111,7 +117,10 @@ void add_org(CLI::App& app, context& c) {
                  if (!c.print_json(done)) c.out.line("done");
                });
     made->add_option("USER", s->user, "login name")->required();
-    if (with_role) made->add_option("ROLE", s->role, "viewer, member, admin or owner")->required();
+    if (with_role)
+      made->add_option("ROLE", s->role, "viewer, member, admin or owner")
+          ->required()
+          ->check(CLI::IsMember({"viewer", "member", "admin", "owner"}));
   };
   member("add-member", "let a user into the organization", "org.add_member", true);
   member("set-role", "change a member's role", "org.set_member_role", true);

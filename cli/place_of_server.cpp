@@ -28,7 +28,7 @@ std::string variable(const char* name) {
 }
 
 place_of_server placed(const server_file& file, const fs::path& path) {
-  return {file.url, file.token, path.string()};
+  return {file.url, file.token, path.string(), file.repository_roots};
 }
 
 }  // namespace
@@ -42,7 +42,9 @@ void server_file::write(const fs::path& path) const {
   if (fd < 0)
     throw failure(fmt::format("cannot write {}: {}", fresh, std::strerror(errno)),
                   "check who owns the folder");
-  const auto text = json{{"url", url}, {"token", token}, {"pid", pid}, {"data", data}}.dump(2) + "\n";
+  json content{{"url", url}, {"token", token}, {"pid", pid}, {"data", data}};
+  if (repository_roots) content["repository_roots"] = *repository_roots;
+  const auto text = content.dump(2) + "\n";
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int why = errno;
   ::close(fd);
@@ -56,8 +58,11 @@ std::optional<server_file> server_file::read(const fs::path& path) {
   if (!in) return {};
   const auto parsed = json::parse(in, nullptr, false);
   if (!parsed.is_object() || !parsed.contains("url") || !parsed["url"].is_string()) return {};
-  return server_file{parsed["url"], parsed.value("token", ""), parsed.value("pid", 0),
-                     parsed.value("data", "")};
+  server_file found{parsed["url"], parsed.value("token", ""), parsed.value("pid", 0),
+                    parsed.value("data", "")};
+  if (const auto roots = parsed.find("repository_roots"); roots != parsed.end())
+    found.repository_roots = roots->get<std::vector<std::string>>();
+  return found;
 }
 
 bool server_file::alive() const {
@@ -92,7 +97,9 @@ std::optional<place_of_server> find_server(const std::string& url, const std::st
     // A token is never sent to a server that it was not made for.
     for (const auto& path : candidates) {
       const auto file = server_file::read(path);
-      if (found.token.empty() && file && file->url == wanted_url) found.token = file->token;
+      if (!file || file->url != wanted_url) continue;
+      if (found.token.empty()) found.token = file->token;
+      if (!found.repository_roots) found.repository_roots = file->repository_roots;
     }
     return found;
   }

@@ -14,6 +14,8 @@ struct place_of_server {
   std::string url;    ///< http://127.0.0.1:7741
   std::string token;  ///< empty: none is sent
   std::string from;   ///< where this was found, for messages
+  /// Below which it takes repositories by path; nothing where that is not known.
+  std::optional<std::vector<std::string>> repository_roots = {};
 };
 
 /// What `serve` writes for commands on the same machine: readable by its user alone.
@@ -22,6 +24,7 @@ struct server_file {
   std::string token;
   int pid = 0;
   std::string data;
+  std::optional<std::vector<std::string>> repository_roots = {};
 
   static constexpr const char* name = "server.json";
   /// Atomic, mode 600. Throws failure naming the path.

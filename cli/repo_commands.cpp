@@ -79,7 +79,7 @@ json settled(context& c, const std::string& name) {
       if (one.value("state", "") == "ready") return one;
       const auto why = one.value("error", json::object());
       throw failure(
-          fmt::format("{} cannot be used: {}", name, plain(why.value("detail", ""), true)),
+          fmt::format("{}: {}", name, plain(why.value("detail", ""), true)),
           fmt::format("correct it with `troupe repo set {0} --url …` or remove it: troupe repo remove {0}",
                       name));
     }
@@ -104,12 +104,27 @@ void show(context& c, const std::string& name) {
   line("base branch", "base_branch");
   line("setup", "setup_command");
   line("cache folder", "cache_folder");
-  line("network", "network");
   line("credential", "credential");
-  line("environment", "environment");
+  const auto words = [&](const char* what, const std::string& text) {
+    if (!text.empty()) c.out.line(fmt::format("  {:<16}{}", what, plain(text)));
+  };
+  const auto network = repo.value("network", json());
+  if (network.is_object()) {
+    words("network", fmt::format("{} {}", network.value("rule", ""),
+                                 fmt::join(network.value("allow", std::vector<std::string>()), ", ")));
+  }
+  std::string variables;
+  const auto environment = repo.value("environment", json::object());
+  for (const auto& [variable, value] : environment.items()) {
+    variables +=
+        fmt::format("{}{}={}", variables.empty() ? "" : ", ", variable,
+                    value.is_string() ? value.get<std::string>() : "secret:" + value.value("secret", ""));
+  }
+  words("environment", variables);
   line("tasks", "tasks");
   if (repo.at("error").is_object()) {
-    c.out.write(wrapped(c.out.paint(style::red, plain(repo["error"].value("detail", ""))), 100, "  ", "  "));
+    c.out.write(wrapped(c.out.paint(style::red, plain(repo["error"].value("detail", ""))), c.out.width(),
+                        "  ", "  "));
   }
 }
 

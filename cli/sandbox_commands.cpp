@@ -1,3 +1,4 @@
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -22,16 +23,22 @@ struct options {
 };
 
 void list(context& c) {
-  const auto sandboxes = c.server().snapshot(c.org_key()).at("sandboxes");
+  const auto org = c.server().snapshot(c.org_key());
+  const auto& sandboxes = org.at("sandboxes");
   if (c.print_json(sandboxes)) return;
   if (sandboxes.at("recent").empty()) return c.out.line("no sandbox");
-  table t({"SANDBOX", "STATE", "TIER", "CHANGED", "HOLDER"});
+  std::map<std::string, std::string> branches;
+  for (const auto& task : org.at("tasks"))
+    branches[c.org_key() + "/task/" + task.value("task", "")] = plain(task.value("branch", ""));
+  table t({"SANDBOX", "STATE", "TIER", "CHANGED", "TASK"}, {3, 2});
   for (const auto& one : sandboxes.at("recent")) {
     const auto text = [&](const char* name) {
       return one.at(name).is_string() ? plain(one[name].get<std::string>()) : "-";
     };
-    t.row({text("sandbox"), sandbox_state(c.out, text("state")), text("tier"),
-           ago(one.value("updated_at", std::int64_t{0}), now_ms()), text("holder")});
+    const auto branch = branches.find(text("holder"));
+    t.row({short_id(text("sandbox")), sandbox_state(c.out, text("state")), text("tier"),
+           ago(one.value("updated_at", std::int64_t{0}), now_ms()),
+           branch == branches.end() ? text("holder") : branch->second});
   }
   c.out.write(t.text(c.out));
 }
@@ -42,7 +49,8 @@ void show(context& c, const std::string& key) {
   c.out.line(
       fmt::format("{}  {}", c.out.paint(style::bold, key), sandbox_state(c.out, s.value("state", ""))));
   if (s.contains("error"))
-    c.out.write(wrapped(c.out.paint(style::red, plain(s["error"].get<std::string>())), 100, "  ", "  "));
+    c.out.write(
+        wrapped(c.out.paint(style::red, plain(s["error"].get<std::string>())), c.out.width(), "  ", "  "));
   c.out.line(
       fmt::format("  provider {}, tier {}", plain(s.value("provider", "")), plain(s.value("tier", "-"))));
   c.out.line(fmt::format("  uses {} MB, {} processes", s.at("use").value("memory_mb", 0),
@@ -76,9 +84,11 @@ void print_log(context& c, const json& framed) {
     c.out.line(fmt::format("{}  {} {} {}", time,
                            c.out.paint(allowed ? style::green : style::red, allowed ? "allowed" : "refused"),
                            plain(entry.value("method", "")), plain(entry.value("host", ""))));
+  } else if (type == "state") {
+    c.out.line(fmt::format("{}  {} {}", time, sandbox_state(c.out, entry.value("state", "")),
+                           c.out.paint(style::dim, plain(entry.value("why", "")))));
   } else {
-    c.out.line(
-        cut(fmt::format("{}  {}", time, plain(entry.dump())), static_cast<std::size_t>(c.out.width())));
+    c.out.line(cut(fmt::format("{}  {}", time, plain(entry.dump())), c.out.width()));
   }
 }
 
@@ -114,7 +124,7 @@ void add_sandbox(CLI::App& app, context& c) {
   auto* sandbox = group(app, "sandbox", "where agents run: state, limits, processes, log",
                         "  troupe sandbox list\n  troupe sandbox run fix-login -- make test\n  troupe "
                         "sandbox log fix-login --follow\n\n"
-                        "SANDBOX is its id, the id of the task that holds it, or a key.\n");
+                        "SANDBOX is its id or the end of it, the task that holds it, or a key.\n");
   auto o = std::make_shared<options>();
   action(*sandbox, "list", "the sandboxes of the organization", "  troupe sandbox list\n", [&c] { list(c); });
   const auto named = [&](const char* name, const char* what, const std::string& example,

@@ -40,6 +40,16 @@ void report_ready(int fd, const json& what) {
   ::close(fd);
 }
 
+bool answers(const server_file& server) {
+  constexpr std::chrono::milliseconds patience{500};
+  try {
+    api({server.url, "", ""}, patience).get("/v1/health");
+    return true;
+  } catch (const failure&) {
+    return false;
+  }
+}
+
 /// Waits for SIGTERM or SIGINT, which every thread must have blocked.
 int wait_for_end(const sigset_t& ends) {
   int signal = 0;
@@ -61,7 +71,8 @@ void serve(context& c, options o) {
   for (const auto& root : o.repository_roots) {
     std::error_code error;
     auto whole = fs::canonical(root, error);
-    if (error) throw failure(fmt::format("--repo-root {}: {}", root, error.message()));
+    if (error)
+      throw misused(fmt::format("--repo-root {}: {}", root, error.message()), "name a folder that is there");
     o.instance.repository_roots.push_back(std::move(whole));
   }
   std::mutex printing;
@@ -73,10 +84,15 @@ void serve(context& c, options o) {
 
   instance running(o.instance);
   const auto data = fs::absolute(o.instance.data).lexically_normal();
-  const server_file left{running.url(), running.token(), static_cast<int>(::getpid()), data.string()};
+  std::vector<std::string> roots;
+  for (const auto& root : o.instance.repository_roots) roots.push_back(root.string());
+  const server_file left{running.url(), running.token(), static_cast<int>(::getpid()), data.string(), roots};
   left.write(data / server_file::name);
   const auto own = user_server_file();
-  if (!o.keep_to_itself && !own.empty()) left.write(own);
+  const auto first = server_file::read(own);
+  // Commands go on finding a server that still serves.
+  const bool second = first && first->pid != left.pid && first->alive() && answers(*first);
+  if (!o.keep_to_itself && !own.empty() && !second) left.write(own);
 
   const auto link = running.sign_in_link();
   if (!c.print_json(
@@ -91,7 +107,11 @@ void serve(context& c, options o) {
       c.out.line(c.out.paint(style::dim,
                              "               once, within ten minutes; `troupe access link` makes another"));
     }
-    c.out.line(fmt::format("  next         troupe demo, or troupe org create NAME"));
+    if (second && !o.keep_to_itself) {
+      c.out.line(fmt::format("  found        commands find {} by themselves, this one with --data {}",
+                             first->url, data.string()));
+    }
+    c.out.line("  next         troupe demo, or troupe org create NAME");
   }
   report_ready(
       o.ready,

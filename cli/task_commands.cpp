@@ -14,8 +14,8 @@ namespace troupe::cli {
 namespace {
 
 struct options {
-  std::string name, text, repo, title, branch, base, agent, model, mode, owner, status, session, file,
-      message;
+  std::string name, text, repo, title, branch, base, agent, model, mode, provider, owner, status, session,
+      file, message, step = "setup";
   bool existing = false, watch = false, yes = false, discard = false, force = false, until_idle = false,
        no_prompt = false;
   int limit = 50;
@@ -24,10 +24,15 @@ struct options {
 std::string the_repository(context& c, const std::string& named) {
   if (!named.empty()) return named;
   const auto all = c.server().snapshot(c.org_key()).at("repositories");
-  if (all.size() == 1) return all.front().at("repository").get<std::string>();
   if (all.empty()) throw failure("the organization has no repository yet", "add one: troupe repo add URL");
-  throw misused("the organization has several repositories",
-                "say which with --repo: troupe repo list shows them");
+  std::vector<std::string> usable, names;
+  for (const auto& one : all) {
+    names.push_back(plain(one.value("repository", "")));
+    if (all.size() == 1 || one.value("state", "") == "ready") usable.push_back(names.back());
+  }
+  if (usable.size() == 1) return usable.front();
+  throw misused(fmt::format("the organization has several repositories: {}", fmt::join(names, ", ")),
+                "say which with --repo");
 }
 
 void make(context& c, const options& o) {
@@ -42,6 +47,7 @@ void make(context& c, const options& o) {
   put("agent", o.agent);
   put("model", o.model);
   put("mode", o.mode);
+  put("provider", o.provider);
   put("owner", o.owner);
   if (o.existing) body["existing_branch"] = true;
   if (o.no_prompt) body["prompt"] = "";
@@ -73,12 +79,14 @@ void list(context& c, const options& o) {
   if (!o.owner.empty()) body["owner"] = o.owner;
   const auto found = c.server().query(c.org_key(), "org.list_tasks", body);
   if (c.print_json(found)) return;
-  if (found.at("tasks").empty()) return c.out.line("no task: troupe task new 'what is to be done'");
-  table t({"TASK", "STATUS", "CHANGED", "CHANGES", "BRANCH", "TITLE"});
+  if (found.at("tasks").empty()) {
+    return c.out.line(body.size() > 1 ? "no such task" : "no task yet: troupe task new 'what is to be done'");
+  }
+  table t({"TASK", "STATUS", "CHANGED", "CHANGES", "BRANCH", "TITLE"}, {2, 3, 0});
   for (const auto& one : found.at("tasks")) {
     auto status = task_status(c.out, one.value("status", ""));
     if (one.at("position").is_number()) status += fmt::format(" {}", one["position"].dump());
-    t.row({one.value("task", ""), status, ago(one.value("updated_at", std::int64_t{0}), now_ms()),
+    t.row({short_id(one.value("task", "")), status, ago(one.value("updated_at", std::int64_t{0}), now_ms()),
            diff_numbers(c.out, one.value("diff", json::object())), plain(one.value("branch", "")),
            plain(one.value("title", ""))});
   }
@@ -98,13 +106,10 @@ void show(context& c, const std::string& key) {
   c.out.line(c.out.paint(style::dim, "  " + key));
   c.out.line(fmt::format("  branch {}, owner {}, sandbox {}", c.out.paint(style::cyan, text("branch")),
                          text("owner"), plain(s.value("sandbox", json::object()).value("state", "-"))));
-  if (!text("error").empty())
-    c.out.write(
-        wrapped(c.out.paint(style::red, text("error")), static_cast<std::size_t>(c.out.width()), "  ", "  "));
   if (const auto numbers = diff_numbers(c.out, s.value("diff", s)); !numbers.empty())
     c.out.line("  " + numbers);
   if (text("description") != text("title"))
-    c.out.write(wrapped(text("description"), static_cast<std::size_t>(c.out.width()), "  ", "  "));
+    c.out.write(wrapped(text("description"), c.out.width(), "  ", "  "));
   provisioning_view steps(c.out);
   c.out.line();
   steps.show(s);
@@ -154,7 +159,7 @@ void add_task(CLI::App& app, context& c) {
       app, "task", "things to be done: one branch, one sandbox, one or more sessions",
       "  troupe task new 'Fix the login page' --watch\n  troupe task list --status needs_input\n"
       "  troupe task diff fix-the-login-page\n  troupe task send fix-the-login-page 'and add a test'\n\n"
-      "TASK is an id or the beginning of it, a branch, a title, or a key.\n");
+      "TASK is an id or its beginning or end, a branch with or without its prefix, a title, or a key.\n");
   auto o = std::make_shared<options>();
 
   auto* made = action(*task, "new", "create a task; its agent begins at once",
@@ -172,6 +177,9 @@ void add_task(CLI::App& app, context& c) {
   made->add_option("--agent", o->agent, "who does it (default: the organization's)");
   made->add_option("--model", o->model, "a model that the agent offers");
   made->add_option("--mode", o->mode, "a mode that the agent offers");
+  made->add_option("--provider", o->provider,
+                   "who makes the sandbox: local, or unsafe where serve was told --unsafe-no-isolation "
+                   "(default: the organization's)");
   made->add_option("--owner", o->owner, "whose credentials git uses");
   made->add_flag("--no-prompt", o->no_prompt, "make it ready, but do not prompt the agent yet");
   made->add_flag("--watch,-w", o->watch, "follow until the agent has ended its turn");
@@ -180,9 +188,9 @@ void add_task(CLI::App& app, context& c) {
   auto* listed = action(*task, "list", "tasks, the last changed first",
                         "  troupe task list --repo widgets --text login\n", [&c, o] { list(c, *o); });
   listed->add_option("--repo", o->repo, "only of this repository");
-  listed->add_option(
-      "--status", o->status,
-      "only those that are queued, provisioning, running, needs_input, idle, error, archived or killed");
+  listed->add_option("--status", o->status, "only those that are")
+      ->check(CLI::IsMember({"queued", "provisioning", "running", "needs_input", "idle", "error", "archiving",
+                             "archived", "killed", "deleting"}));
   listed->add_option("--text", o->text, "only those with these words in title or branch");
   listed->add_option("--owner", o->owner, "only of this user");
   listed->add_option("--limit", o->limit, "how many")->capture_default_str();
@@ -207,6 +215,16 @@ void add_task(CLI::App& app, context& c) {
   named("diff", "what the task changed against its base", "  troupe task diff fix-login src/login.cpp\n",
         [&c, o] { diff(c, *o); })
       ->add_option("FILE", o->file, "only this file");
+  named("log", "what a step of making the task ready printed", "  troupe task log fix-login\n",
+        [&c, o] {
+          const auto found = c.server().query(c.task_key(o->name), "task.step_log", {{"step", o->step}});
+          if (c.print_json(found)) return;
+          const auto text = plain(found.value("log", ""), true);
+          if (text.empty()) return c.out.line(fmt::format("the step {} printed nothing", o->step));
+          c.out.write(text.ends_with('\n') ? text : text + "\n");
+        })
+      ->add_option("STEP", o->step, "which")
+      ->capture_default_str();
   auto* sent = named("send", "say something to the agent; wakes the sandbox first if it sleeps",
                      "  troupe task send fix-login 'and add a test'\n", [&c, o] {
                        json body{{"text", text_or_stdin(o->text, "the message")}};

@@ -63,28 +63,30 @@ bool provisioning_view::show(const json& snapshot) {
     const auto took = step.contains("ms") && step["ms"].is_number()
                           ? duration(std::chrono::milliseconds(step["ms"].get<std::int64_t>()))
                           : "";
-    out_.line(fmt::format(
-        "  {} {} {}  {}", good ? out_.paint(style::green, "✔") : out_.paint(style::red, "✘"),
-        padded(step_words(name), 26), padded(took, 8), out_.paint(style::dim, text_of(step, "detail"))));
+    const auto detail = text_of(step, "detail");
+    if (!good) failed_ = detail;
+    out_.line(fmt::format("  {} {} {}", good ? out_.paint(style::green, "✔") : out_.paint(style::red, "✘"),
+                          padded(step_words(name), 26),
+                          detail.empty() ? took : padded(took, 8) + "  " + out_.paint(style::dim, detail)));
   }
   const auto status = text_of(snapshot, "status");
   const auto error = text_of(snapshot, "error");
-  if (status != status_) {
-    status_ = status;
-    // A slot that is free comes at once; only a place in the queue is worth a line.
-    const auto position = snapshot.find("position");
-    if (status == "queued" && position != snapshot.end() && position->is_number()) {
+  // A slot that is free comes at once; only a place in the queue is worth a line.
+  const auto position = status == "queued" && snapshot.contains("position") ? snapshot["position"] : json();
+  if (position != position_) {
+    position_ = position;
+    if (position.is_number()) {
       printed = true;
       out_.line(
-          out_.paint(style::yellow, fmt::format("  waits for a free slot, position {}", position->dump())));
+          out_.paint(style::yellow, fmt::format("  waits for a free slot, position {}", position.dump())));
     }
   }
   if (error != error_) {
     error_ = error;
-    if (!error.empty()) {
+    // A step that failed has said it.
+    if (!error.empty() && (failed_.empty() || !error.ends_with(failed_))) {
       printed = true;
-      out_.write(wrapped(out_.paint(style::red, "✘ " + error), static_cast<std::size_t>(out_.width()), "  ",
-                         "    "));
+      out_.write(wrapped(out_.paint(style::red, "✘ " + error), out_.width(), "  ", "    "));
     }
   }
   return printed;

@@ -24,8 +24,9 @@ class provisioning_view {
 
  private:
   terminal& out_;
-  std::string status_;
+  nlohmann::json position_;  // in the queue, as it was shown
   std::string error_;
+  std::string failed_;                        // the detail of the step that failed last
   std::map<std::string, std::string> steps_;  // name → state that was printed
 };
 

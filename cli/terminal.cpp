@@ -1,11 +1,15 @@
 #include "cli/terminal.h"
 
+#include <locale.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <ctime>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -77,16 +81,55 @@ std::size_t escape(std::string_view text, std::size_t at) {
   return 2;
 }
 
+/// What stands at `at`: a character or an escape sequence, never a part of one.
+struct piece {
+  std::size_t length;
+  std::size_t columns;
+};
+
+/// The C library's table of widths, whatever the locale of the process is.
+std::size_t columns_of(wchar_t character) {
+  static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 == locale_t{}) return 1;
+  const auto before = ::uselocale(utf8);
+  const int width = ::wcwidth(character);
+  ::uselocale(before);
+  return width < 0 ? 1 : static_cast<std::size_t>(width);
+}
+
+piece piece_at(std::string_view text, std::size_t at) {
+  const auto byte = static_cast<unsigned char>(text[at]);
+  if (byte == 0x1b) return {escape(text, at), 0};
+  const auto length = sequence(text, at);
+  if (length <= 1) return {1, 1};
+  auto character = static_cast<wchar_t>(byte & (0xff >> (length + 1)));
+  for (std::size_t i = 1; i < length; ++i)
+    character = character << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3f);
+  return {length, columns_of(character)};
+}
+
+constexpr std::size_t unbounded = 1'000'000;
+constexpr std::size_t least_width = 20;
+
+std::size_t columns_of_terminal(int fd) {
+  if (const char* named = std::getenv("COLUMNS")) {
+    std::size_t width = 0;
+    const std::string_view text(named);
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), width);
+    if (read.ec == std::errc() && width > 0) return std::clamp(width, least_width, unbounded);
+  }
+  winsize size{};
+  if (!isatty(fd)) return unbounded;
+  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= least_width ? size.ws_col : 80;
+}
+
 }  // namespace
 
 terminal terminal::of(std::FILE* stream) {
   const int fd = fileno(stream);
   const bool person = isatty(fd) && !(std::getenv("TERM") && std::string_view(std::getenv("TERM")) == "dumb");
   const bool colour = set("CLICOLOR_FORCE") || (person && !set("NO_COLOR"));
-  int width = 100;
-  winsize size{};
-  if (person && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20) width = size.ws_col;
-  return {stream, colour, width};
+  return {stream, colour, columns_of_terminal(fd)};
 }
 
 bool terminal::interactive() const {
@@ -138,12 +181,9 @@ std::string plain(std::string_view text, bool lines) {
 std::size_t columns(std::string_view text) {
   std::size_t count = 0;
   for (std::size_t at = 0; at < text.size();) {
-    if (text[at] == '\x1b') {
-      at += escape(text, at);
-      continue;
-    }
-    at += std::max<std::size_t>(1, sequence(text, at));
-    ++count;
+    const auto piece = piece_at(text, at);
+    count += piece.columns;
+    at += piece.length;
   }
   return count;
 }
@@ -154,15 +194,13 @@ std::string cut(std::string_view text, std::size_t width) {
   std::string out;
   std::size_t count = 0;
   bool painted = false;
-  for (std::size_t at = 0; at < text.size() && count + 1 < width;) {
-    const auto length = text[at] == '\x1b' ? escape(text, at) : std::max<std::size_t>(1, sequence(text, at));
-    if (text[at] == '\x1b') {
-      painted = true;
-    } else {
-      ++count;
-    }
-    out += text.substr(at, length);
-    at += length;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto piece = piece_at(text, at);
+    if (count + piece.columns + 1 > width) break;
+    painted = painted || text[at] == '\x1b';
+    count += piece.columns;
+    out += text.substr(at, piece.length);
+    at += piece.length;
   }
   return out + (painted ? "…\x1b[0m" : "…");
 }
@@ -181,10 +219,12 @@ std::string wrapped(std::string_view text, std::size_t width, std::string_view f
     do {
       const auto room = std::max<std::size_t>(width, columns(margin) + 20) - columns(margin);
       std::size_t at = 0, count = 0, blank = 0;
-      while (at < line.size() && count < room) {
+      while (at < line.size()) {
+        const auto piece = piece_at(line, at);
+        if (count + piece.columns > room) break;
         if (line[at] == ' ' && at > 0) blank = at;
-        at += std::max<std::size_t>(1, sequence(line, at));
-        ++count;
+        at += piece.length;
+        count += piece.columns;
       }
       if (at < line.size() && line[at] != ' ' && blank > 0) at = blank;
       out += margin;
@@ -200,25 +240,58 @@ std::string wrapped(std::string_view text, std::size_t width, std::string_view f
   return out;
 }
 
+namespace {
+
+constexpr std::size_t gap = 2;
+constexpr std::size_t least_cell = 8;
+/// Below this a column of words is not worth reading while others could be left out for it.
+constexpr std::size_t readable_cell = 16;
+
+/// Takes what is too much from the last column first, as it holds the words, then from the widest.
+void narrow(std::vector<std::size_t>& widths, std::size_t room) {
+  auto wanted = std::accumulate(widths.begin(), widths.end(), gap * (widths.size() - 1));
+  const auto words =
+      std::min(wanted - std::min(wanted, room), widths.back() - std::min(widths.back(), readable_cell));
+  widths.back() -= words;
+  wanted -= words;
+  for (auto widest = std::ranges::max_element(widths); wanted > room && *widest > least_cell;
+       widest = std::ranges::max_element(widths)) {
+    --*widest;
+    --wanted;
+  }
+}
+
+}  // namespace
+
 std::string table::text(const terminal& to) const {
-  std::vector<std::size_t> widths(heads_.size());
+  std::vector<std::size_t> shown(heads_.size()), widths(heads_.size());
+  std::iota(shown.begin(), shown.end(), std::size_t{0});
   for (std::size_t c = 0; c < heads_.size(); ++c) {
     widths[c] = columns(heads_[c]);
     for (const auto& row : rows_) {
       if (c < row.size()) widths[c] = std::max(widths[c], columns(row[c]));
     }
   }
+  const auto crowded = [&] {
+    std::size_t least = 0;
+    for (const auto c : shown) least += std::min(widths[c], readable_cell) + gap;
+    return least > to.width() + gap;
+  };
+  for (const auto c : optional_) {
+    if (crowded()) std::erase(shown, c);
+  }
+  std::vector<std::size_t> room;
+  for (const auto c : shown) room.push_back(widths[c]);
+  narrow(room, to.width());
   const auto line = [&](const std::vector<std::string>& cells, bool head) {
     std::string out;
-    std::size_t used = 0;
-    for (std::size_t c = 0; c < cells.size(); ++c) {
-      const bool last = c + 1 == cells.size();
-      const auto left = static_cast<std::size_t>(to.width()) > used + 8 ? to.width() - used : 8;
-      auto cell = last ? cut(cells[c], left) : padded(cells[c], widths[c]) + "  ";
-      used += widths[c] + 2;
-      out += head ? to.paint(style::dim, cell) : cell;
+    for (std::size_t i = 0; i < shown.size() && shown[i] < cells.size(); ++i) {
+      auto cell = cut(cells[shown[i]], room[i]);
+      if (i + 1 < shown.size()) cell = padded(cell, room[i] + gap);
+      out += cell;
     }
-    return out + "\n";
+    out.erase(out.find_last_not_of(' ') + 1);
+    return (head ? to.paint(style::dim, out) : out) + "\n";
   };
   std::string out = line(heads_, true);
   for (const auto& row : rows_) out += line(row, false);

@@ -59,13 +59,13 @@ void transcript_view::settle() {
 
 void transcript_view::note(style s, std::string_view text) {
   settle();
-  out_.write(wrapped(out_.paint(s, text), static_cast<std::size_t>(out_.width()), "  ", margin));
+  out_.write(wrapped(out_.paint(s, text), out_.width(), "  ", margin));
 }
 
 void transcript_view::text(const char* who, style s, const std::string& chunk) {
   const auto safe = plain(chunk, true);
   if (safe.empty()) return;
-  const auto room = static_cast<std::size_t>(std::max(out_.width(), 40));
+  const auto room = std::max<std::size_t>(out_.width(), 40);
   const std::string indent(name_columns + 2, ' ');
   std::string out;
   if (speaking_ != who) {
@@ -113,7 +113,7 @@ void transcript_view::plan(const json& entries) {
     const auto before = plan_.find(words);
     if (before == plan_.end() || before->second != status) {
       const auto [mark, s] = mark_of(status);
-      const auto shown = cut(words, static_cast<std::size_t>(out_.width()) - 8);
+      const auto shown = cut(words, out_.width() - 8);
       out += fmt::format("{}{} {}\n", margin, out_.paint(s, mark),
                          status == "completed" ? out_.paint(style::dim, shown) : shown);
     }
@@ -153,8 +153,7 @@ void transcript_view::content(call& of, const json& parts) {
       std::size_t at = 0;
       while (at < shown.size()) {
         const auto end = std::min(shown.find('\n', at), shown.size());
-        const auto line =
-            cut(std::string_view(shown).substr(at, end - at), static_cast<std::size_t>(out_.width()) - 6);
+        const auto line = cut(std::string_view(shown).substr(at, end - at), out_.width() - 6);
         out_.write(gutter + out_.paint(style::dim, line) + "\n");
         at = end + 1;
       }
@@ -177,14 +176,13 @@ void transcript_view::tool(const json& update, std::int64_t time_ms) {
     opened.kind = string_of(update, "kind");
     opened.title = title.empty() ? "tool call" : title;
     settle();
-    out_.line(
-        fmt::format("  {} {}", out_.paint(style::cyan, "●"),
-                    out_.paint(style::bold, cut(opened.title, static_cast<std::size_t>(out_.width()) - 4))));
+    out_.line(fmt::format("  {} {}", out_.paint(style::cyan, "●"),
+                          out_.paint(style::bold, cut(opened.title, out_.width() - 4))));
   } else if (!title.empty() && title != known->second.title) {
     known->second.title = title;
     settle();
     out_.line(fmt::format("  {} {}", out_.paint(style::cyan, "●"),
-                          out_.paint(style::bold, cut(title, static_cast<std::size_t>(out_.width()) - 4))));
+                          out_.paint(style::bold, cut(title, out_.width() - 4))));
   }
   auto& open = calls_[id];
   settle();
@@ -268,6 +266,10 @@ void transcript_view::show(const json& entry, std::int64_t time_ms) {
   } else if (type == "agent_exited") {
     note(style::red,
          fmt::format("✘ {} ended: {}", agent_, cut(plain(entry.value("message", json()).dump()), 400)));
+  } else if (type == "agent_output") {
+    const auto said = entry.value("message", json::object());
+    const auto words = said.is_object() && said.contains("raw") ? string_of(said, "raw") : said.dump();
+    note(style::dim, fmt::format("{} printed: {}", agent_, cut(plain(words), 400)));
   } else if (type == "gap") {
     note(style::yellow, fmt::format("{} messages are missing here", entry.value("missing", 0)));
   } else if (type == "setting") {

@@ -36,6 +36,9 @@ json watch_task(context& c, const std::string& key, const watch_options& o) {
                       following->settle();
                       steps.show(snapshot);
                     }
+                    // The agent's words follow the last step of making it ready.
+                    const auto status = snapshot.value("status", "");
+                    if (status == "queued" || status == "provisioning") return;
                     for (const auto& one : snapshot.value("sessions", json::array())) {
                       following->watch_session(fmt::format("{}/session/{}", key, one.value("session", "")),
                                                one.value("agent", "agent"));
@@ -61,11 +64,13 @@ json watch_task(context& c, const std::string& key, const watch_options& o) {
         fmt::format("{} is still {} after {} s", key, last.value("status", "starting"), o.limit.count()),
         "troupe task watch follows it further");
   if (last.value("status", "") == "error") {
-    throw failure(
-        fmt::format("the task failed: {}", plain(last.contains("error") && last["error"].is_string()
-                                                     ? last["error"].get<std::string>()
-                                                     : "")),
-        fmt::format("troupe task show {0} says more, troupe task retry {0} tries again", last_id(key)));
+    // The steps and the transcript have said why, but for programs.
+    const auto why = c.as_json && last.contains("error") && last["error"].is_string()
+                         ? ": " + plain(last["error"].get<std::string>())
+                         : std::string();
+    throw failure("the task failed" + why,
+                  fmt::format("troupe task retry {0} tries again, troupe task show {0} says more",
+                              short_id(last_id(key))));
   }
   return last;
 }

@@ -10,20 +10,6 @@ using nlohmann::json;
 
 namespace {
 
-void make_repository(const scratch& home) {
-  const auto git = [&](std::vector<std::string> words) {
-    words.insert(words.begin(), {"git", "-C", (home / "widgets").string(), "-c", "user.name=T", "-c",
-                                 "user.email=t@localhost"});
-    const auto r = run(home, words);
-    REQUIRE_MESSAGE(r.exit_code == 0, r.err);
-  };
-  std::filesystem::create_directories(home / "widgets");
-  REQUIRE(run(home, {"git", "init", "-q", "-b", "main", (home / "widgets").string()}).exit_code == 0);
-  REQUIRE(run(home, {"sh", "-c", "echo hello > widgets/README"}).exit_code == 0);
-  git({"add", "README"});
-  git({"commit", "-q", "-m", "Begin"});
-}
-
 std::vector<json> events(const ran& r) {
   std::vector<json> all;
   std::istringstream lines(r.out);
@@ -31,19 +17,22 @@ std::vector<json> events(const ran& r) {
   return all;
 }
 
+bool cannot_isolate(const ran& r) {
+  const bool cannot = has(r.err, "no sandbox can be made");
+  if (cannot) MESSAGE("[skipped] this machine isolates nothing");
+  return cannot;
+}
+
 }  // namespace
 
 TEST_CASE("the demo goes from nothing to a diff of what the agent did") {
   scratch home;
   make_repository(home);
-  const auto r = run_troupe(home, {"demo", "--json", "--yes", "--repo", (home / "widgets").string(), "--prompt",
-                               "write NOTES.md it was here\nrun cat NOTES.md"});
+  const auto r = run_troupe(home, {"demo", "--json", "--yes", "--repo", (home / "widgets").string(),
+                                   "--prompt", "write NOTES.md it was here\nrun cat NOTES.md"});
   INFO(r.err);
   INFO(r.out);
-  if (r.err.find("no sandbox can be made") != std::string::npos) {
-    MESSAGE("[skipped] this machine isolates nothing");
-    return;
-  }
+  if (cannot_isolate(r)) return;
   REQUIRE(r.exit_code == 0);
   json diff, audit;
   bool ran_it = false;
@@ -58,6 +47,38 @@ TEST_CASE("the demo goes from nothing to a diff of what the agent did") {
   CHECK(diff["files"][0].at("path") == "NOTES.md");
   CHECK(ran_it);
   CHECK(audit.size() > 2);
+}
+
+TEST_CASE("a running server that takes no such path is passed over, with a line that says so") {
+  scratch home;
+  make_repository(home);
+  serving server(home);
+  const auto r = run_troupe(
+      home, {"demo", "--json", "--yes", "--repo", (home / "widgets").string(), "--prompt", "say hello"});
+  INFO(r.err);
+  if (cannot_isolate(r)) return;
+  CHECK(r.exit_code == 0);
+  const auto all = events(r);
+  REQUIRE(all.size() > 2);
+  CHECK(all[0].at("event") == "server_passed_over");
+  CHECK(all[0].at("url") == server.url());
+  CHECK(all[1].at("own") == true);
+  CHECK(parsed(run_troupe(home, {"org", "list", "--json"})).empty());
+}
+
+TEST_CASE("a running server that takes the path is used") {
+  scratch home;
+  make_repository(home);
+  serving server(home, "data", {"--repo-root", home.path().string()});
+  const auto r = run_troupe(
+      home, {"demo", "--json", "--yes", "--repo", (home / "widgets").string(), "--prompt", "say hello"});
+  INFO(r.err);
+  if (cannot_isolate(r)) return;
+  CHECK(r.exit_code == 0);
+  const auto all = events(r);
+  REQUIRE(!all.empty());
+  CHECK(all[0].at("url") == server.url());
+  CHECK(all[0].at("own") == false);
 }
 
 TEST_CASE("the demo leaves nothing behind") {

@@ -87,6 +87,15 @@ TEST_CASE("a server that still runs is preferred to one that left its file behin
   CHECK(find_server("", "", "")->url == "http://alive");
 }
 
+TEST_CASE("where repositories may lie is known of the servers of this machine alone") {
+  nowhere here;
+  server_file{"http://mine", "secret", ::getpid(), "", std::vector<std::string>{"/srv"}}.write(
+      user_server_file());
+  CHECK(find_server("", "", "")->repository_roots == std::vector<std::string>{"/srv"});
+  CHECK(find_server("http://mine", "", "")->repository_roots == std::vector<std::string>{"/srv"});
+  CHECK_FALSE(find_server("http://other", "", "")->repository_roots);
+}
+
 TEST_CASE("a file that is not JSON is as good as none") {
   nowhere here;
   fs::create_directories(here.folder / ".troupe");

@@ -13,16 +13,6 @@ namespace wire = troupe::wire;
 
 namespace {
 
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-json parsed(const ran& r) {
-  INFO(r.err);
-  REQUIRE(r.exit_code == 0);
-  return json::parse(r.out);
-}
-
 int status_of(const std::string& url, wire::request what) {
   wire::blocking_client client;
   const auto to = wire::endpoint::parse(url);
@@ -74,12 +64,24 @@ TEST_CASE("what is not a command line is a mistake of usage, told on standard er
                                              {"task"},
                                              {"task", "new"},
                                              {"serve", "--port", "x"},
-                                             {"org", "create", "a", "b"}}) {
+                                             {"org", "create", "a", "b"},
+                                             {"session", "answer", "x", "maybe"},
+                                             {"task", "list", "--status", "lost"}}) {
     const auto r = run_troupe(home, words);
     CHECK(r.exit_code == 2);
     CHECK(has(r.err, "error:"));
     CHECK(r.out.empty());
   }
+}
+
+TEST_CASE("an unfinished command line shows how it could go on, a wrong one says where to look") {
+  scratch home;
+  CHECK(has(run_troupe(home, {}).err, "Subcommands:\n  demo "));
+  CHECK(has(run_troupe(home, {"task"}).err, "Usage: troupe task [OPTIONS] SUBCOMMAND"));
+  CHECK(has(run_troupe(home, {"task", "new"}).err, "troupe task new --help"));
+  const auto as_json = run_troupe(home, {"task", "new", "--json"});
+  CHECK(as_json.exit_code == 2);
+  CHECK(json::parse(as_json.err).at("error").contains("detail"));
 }
 
 TEST_CASE("a command that needs a server says how to get one") {
@@ -177,7 +179,8 @@ TEST_CASE("a second server on one data folder is refused and told apart from a p
   serving server(home);
   const auto same = run_troupe(home, {"serve", "--data", (home / "data").string(), "--port", "0"});
   CHECK(same.exit_code == 1);
-  CHECK(has(same.err, "another server serves it"));
+  CHECK(has(same.err, "is in use by another server"));
+  CHECK(has(same.err, server.url()));
   const auto port = server.url().substr(server.url().rfind(':') + 1);
   const auto taken = run_troupe(home, {"serve", "--data", (home / "other").string(), "--port", port});
   CHECK(taken.exit_code == 1);

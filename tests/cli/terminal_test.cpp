@@ -1,5 +1,7 @@
 #include "cli/terminal.h"
 
+#include <cstdlib>
+
 #include <doctest/doctest.h>
 
 #include "tests/cli/capture.h"
@@ -37,9 +39,12 @@ TEST_CASE("bytes that are not UTF-8 become the replacement character, whole char
   CHECK(plain("\xe2\x82") == "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
-TEST_CASE("columns count characters, not bytes and not colours") {
+TEST_CASE("columns count what a terminal shows, not bytes and not colours") {
   CHECK(columns("caf\xc3\xa9") == 4);
   CHECK(columns("\x1b[31mred\x1b[0m") == 3);
+  CHECK(columns("日本語") == 6);
+  CHECK(columns("🙂") == 2);
+  CHECK(columns("e\xcc\x81") == 1);
 }
 
 TEST_CASE("a cut text takes at most the width, and a cut colour ends") {
@@ -47,6 +52,8 @@ TEST_CASE("a cut text takes at most the width, and a cut colour ends") {
   CHECK(cut("abcdefg", 6) == "abcde…");
   CHECK(columns(cut("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 3)) == 3);
   CHECK(cut("\x1b[31mlong enough\x1b[0m", 5).ends_with("\x1b[0m"));
+  CHECK(cut("日本語", 4) == "日…");
+  CHECK(cut("日本語", 5) == "日本…");
 }
 
 TEST_CASE("wrapped lines break at blanks, keep their margins and lose nothing") {
@@ -65,6 +72,27 @@ TEST_CASE("a table lines up its columns and cuts the last one to the terminal") 
   CHECK(text.starts_with("NAME    TITLE\n"));
   CHECK(text.find("longer  short\n") != std::string::npos);
   CHECK(text.find("…") != std::string::npos);
+}
+
+TEST_CASE("a table keeps to a narrow terminal: the widest columns give way, short ones stay whole") {
+  table t({"TASK", "BRANCH", "TITLE"});
+  t.row({"01234567", "troupe/" + std::string(60, 'b'), "日本語のタイトルがここにある"});
+  const auto text = t.text(terminal(stdout, false, 60));
+  CHECK(text.find("01234567  troupe/bbb") != std::string::npos);
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+    CHECK(columns(std::string_view(text).substr(at, text.find('\n', at) - at)) <= 60);
+}
+
+TEST_CASE("a pipe gets whole lines, and COLUMNS decides wherever it is set") {
+  std::FILE* file = std::tmpfile();
+  ::unsetenv("COLUMNS");
+  CHECK(terminal::of(file).width() > 10'000);
+  ::setenv("COLUMNS", "60", 1);
+  CHECK(terminal::of(file).width() == 60);
+  ::setenv("COLUMNS", "wide", 1);
+  CHECK(terminal::of(file).width() > 10'000);
+  ::unsetenv("COLUMNS");
+  std::fclose(file);
 }
 
 TEST_CASE("colour is left out where there is none") {

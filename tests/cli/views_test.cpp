@@ -136,6 +136,14 @@ TEST_CASE("the end of a turn says why when it is not the usual one") {
   CHECK(out.text() == "  turn ended after 40 ms\n  turn ended: cancelled after 40 ms\n  ✘ no key\n");
 }
 
+TEST_CASE("what an agent prints beside the protocol shows as it came") {
+  capture out;
+  transcript_view view(out.to, "agent");
+  view.show(
+      {{"type", "agent_output"}, {"message", {{"raw", "Warning: \x1b[2Jold key"}, {"error", "no JSON"}}}}, 0);
+  CHECK(out.text() == "  agent printed: Warning: old key\n");
+}
+
 TEST_CASE("entries that nobody has heard of and fields of the wrong type are survived") {
   capture out;
   transcript_view view(out.to, "agent");
@@ -161,6 +169,20 @@ TEST_CASE("an audit entry is one line within the terminal, with its payload as w
   CHECK(has(line, "widgets fix"));
   CHECK(has(line, "title=Fix it"));
   CHECK(columns(line) <= 100);
+}
+
+TEST_CASE("what is nested in an audit entry reads as words, too") {
+  const terminal to(stdout, false, 200);
+  const json payload{{"items",
+                      {{"disk", {{"effective", "8192 MB"}, {"state", "best_effort"}, {"why", "no quota"}}},
+                       {"cpu", {{"state", "not_enforced"}}}}},
+                     {"environment", {"HOME", "API_KEY"}},
+                     {"nothing", json::object()}};
+  const auto line = audit_line(to, {{"kind", "sandbox.weakened"}, {"time", 1000}, {"payload", payload}});
+  CHECK(has(line, "items=cpu not enforced, disk best effort"));
+  CHECK(has(line, "environment=HOME, API_KEY"));
+  CHECK_FALSE(has(line, "nothing"));
+  CHECK_FALSE(has(line, "{"));
 }
 
 TEST_CASE("a change of files is counted in words") {
