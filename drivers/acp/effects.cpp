@@ -163,7 +163,7 @@ awaitable<attempt<json>> start(context_ptr world, run_ptr run) {
   const auto agent = text_field(body, "agent");
   const auto about = "starting agent `" + agent + "`";
   const auto id = text_field(body, "request_id");
-  const auto cwd = text_field(body, "cwd");
+  const auto cwd = world->daemons.where(site.handle, text_field(body, "cwd"));
   const auto servers = body.value("mcp_servers", json::array());
 
   auto launched = co_await launch(site, about, agent, cwd);

@@ -208,4 +208,11 @@ awaitable<attempt<bool>> daemon_client::write_file(std::string handle, std::stri
   co_return true;
 }
 
+std::string daemon_client::where(const std::string& handle, const std::string& path) const {
+  const std::string workspace = daemon_address().workspace;
+  if (path != workspace && !path.starts_with(workspace + "/")) return path;
+  const auto at = address(handle);
+  return at ? at->workspace + path.substr(workspace.size()) : path;
+}
+
 }  // namespace troupe::drivers

@@ -56,6 +56,9 @@ class daemon_client {
   // Nothing: the sandbox is gone.
   std::optional<daemon_address> address(const std::string& handle) const { return find_(handle); }
 
+  // Actors say /workspace. What its processes see there: the same, unless the sandbox isolates nothing.
+  std::string where(const std::string& handle, const std::string& path) const;
+
   // Sends `what`; `about` says for errors what this was ("starting agent scripted"). Statuses over 299 are
   // failures.
   wire::asio::awaitable<attempt<wire::response>> send(std::string handle, std::string about,

@@ -131,7 +131,8 @@ effect_coroutine run_process(context_ptr w, run_ptr run) {
   json what = {{"command", field(body, "command")},
                {"args", body.value("args", json::array())},
                {"env", *environment}};
-  if (body.contains("cwd")) what["cwd"] = body["cwd"];
+  if (body.contains("cwd"))
+    what["cwd"] = w->daemons.where(text_field(body, "handle"), text_field(body, "cwd"));
   if (body.value("tty", false)) what["tty"] = true;
   auto started = co_await ask(w, run, "starting a process", "POST", "/v1/processes", std::move(what),
                               w->limits.call_limit);
@@ -173,7 +174,8 @@ effect_coroutine exec(context_ptr w, run_ptr run) {
                {"args", body.value("args", json::array())},
                {"env", *environment},
                {"timeoutMs", limit_ms}};
-  if (body.contains("cwd")) what["cwd"] = body["cwd"];
+  if (body.contains("cwd"))
+    what["cwd"] = w->daemons.where(text_field(body, "handle"), text_field(body, "cwd"));
   if (body.contains("max_output_bytes")) what["maxOutputBytes"] = body["max_output_bytes"];
   auto ran = co_await ask(w, run, "running a command", "POST", "/v1/processes/run", std::move(what),
                           std::chrono::milliseconds(limit_ms) + std::chrono::seconds(30));

@@ -305,7 +305,13 @@ class provider_on_this_machine final : public local_provider {
     if (!p || !is_mine(*p)) return {};
     daemon_address out;
     out.at = wire::endpoint::unix_file(socket(*p).string());
-    if (tier_ == "none") out.workspace = (folder(*p) / "work").string();
+    if (tier_ == "none") {
+      // There are no mounts: what would be one is where it comes from.
+      out.workspace = (folder(*p) / "work").string();
+      const auto made = read_intent(p->sandbox).value_or(json::object());
+      for (const auto& mount : made.value("mounts", json::array()))
+        if (mount.value("to", "") == out.mirror) out.mirror = mount.value("from", "");
+    }
     return out;
   }
 

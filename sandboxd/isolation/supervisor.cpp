@@ -23,6 +23,39 @@ using nlohmann::json;
 
 namespace {
 
+// Where nothing is mounted, programs stand in a folder as links under their names.
+std::filesystem::path linked_programs(const sandbox_spec& spec) {
+  return spec.run() / "programs";
+}
+
+outcome<done> link_programs(const sandbox_spec& spec) {
+  std::error_code ec;
+  std::filesystem::create_directories(linked_programs(spec), ec);
+  for (const auto& [from, name] : spec.programs) {
+    if (ec) break;
+    const auto link = linked_programs(spec) / name;
+    std::filesystem::remove(link, ec);
+    if (!ec) std::filesystem::create_symlink(from, link, ec);
+  }
+  if (ec) return os_error{ec.value(), "link programs in " + linked_programs(spec).string()};
+  return done{};
+}
+
+// Of processes that nothing isolates: real paths, and no proxy, as none listens outside of a network
+// namespace.
+std::vector<std::pair<std::string, std::string>> outer_environment(sandbox_spec spec) {
+  spec.network = network_mode::none;
+  auto out = inner_environment(spec);
+  for (auto& [name, value] : out) {
+    if (name == "HOME") value = spec.work().string();
+    if (name != "PATH") continue;
+    value = value.substr(value.find("/usr/local/sbin"));
+    if (spec.tools) value = (*spec.tools / "bin").string() + ":" + value;
+    value = linked_programs(spec).string() + ":" + value;
+  }
+  return out;
+}
+
 constexpr auto stop_limit = std::chrono::milliseconds(500);  // for answers in flight at the end
 
 wire::response answer(int status, const json& body) {
@@ -245,11 +278,10 @@ int supervisor::run(const make_service& service, std::function<void(const os_err
     options.root = s.spec.work().string();
     options.home = options.root;
     options.directory = options.root;
-    options.environment = inner_environment(s.spec);
-    for (auto& [name, value] : options.environment)
-      if (name == "HOME") value = options.root;
+    options.environment = outer_environment(s.spec);
     std::error_code ec;
     std::filesystem::create_directory(s.spec.work(), ec);
+    if (auto linked = link_programs(s.spec); !linked) return give_up(linked.error());
     auto made = direct_place::make(ex, std::move(options));
     if (!made) return give_up(made.error());
     s.outside_place = made->get();

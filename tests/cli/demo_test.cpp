@@ -81,6 +81,37 @@ TEST_CASE("a running server that takes the path is used") {
   CHECK(all[0].at("own") == false);
 }
 
+TEST_CASE("where nothing isolates the demo works only when it is told that it may, and as itself") {
+  scratch home;
+  make_repository(home);
+  // A mount of one's own hides bubblewrap, whoever one is.
+  const auto without = [&](std::vector<std::string> words) {
+    std::string line = "mount --bind /dev/null /usr/bin/bwrap && exec \"$@\"";
+    words.insert(words.begin(), {"unshare", "-m", "sh", "-c", line, "sh"});
+    return run(home, words);
+  };
+  if (without({"true"}).exit_code != 0) {
+    MESSAGE("[skipped] mounting needs root");
+    return;
+  }
+  std::vector<std::string> words{TROUPE_PROGRAM, "demo",
+                                 "--json",       "--yes",
+                                 "--repo",       (home / "widgets").string(),
+                                 "--prompt",     "write NOTES.md it was here\nrun cat NOTES.md"};
+  const auto refused = without(words);
+  CHECK(refused.exit_code == 1);
+  CHECK(has(refused.err, "this machine isolates nothing"));
+  CHECK(has(refused.err, "--unsafe-no-isolation"));
+  words.push_back("--unsafe-no-isolation");
+  const auto r = without(words);
+  INFO(r.err);
+  CHECK(r.exit_code == 0);
+  const auto all = events(r);
+  const auto diff = std::ranges::find_if(all, [](const json& e) { return e.value("event", "") == "diff"; });
+  REQUIRE(diff != all.end());
+  CHECK(diff->at("diff").at("files").at(0).at("path") == "NOTES.md");
+}
+
 TEST_CASE("the demo leaves nothing behind") {
   scratch home;
   make_repository(home);
