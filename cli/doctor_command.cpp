@@ -33,7 +33,10 @@ void show(context& c, const check& one) {
   const auto mark = one.result == check::outcome::good   ? c.out.paint(style::green, "✔")
                     : one.result == check::outcome::weak ? c.out.paint(style::yellow, "!")
                                                          : c.out.paint(style::red, "✘");
-  c.out.line(fmt::format("{} {} {}", mark, padded(plain(one.name), name_columns), plain(one.detail)));
+  const auto name = plain(one.name);
+  c.out.line(one.detail.empty()
+                 ? fmt::format("{} {}", mark, name)
+                 : fmt::format("{} {} {}", mark, padded(name, name_columns), plain(one.detail)));
   const auto room = c.out.width();
   const std::string indent(name_columns + 3, ' ');
   if (!one.consequence.empty())

@@ -72,7 +72,10 @@ probe try_sandbox(const char* name, sandbox_spec spec, const std::string& canary
   }
   const json checks = json::parse(result->output, nullptr, false);
   if (result->exit_code != 0 || !checks.is_array()) {
-    out.error_number = result->errors.find("No space left") != std::string::npos ? ENOSPC : EPERM;
+    // bubblewrap says it in words of its own.
+    const bool exceeded = result->errors.find("No space left") != std::string::npos ||
+                          result->errors.find("ENOSPC") != std::string::npos;
+    out.error_number = exceeded ? ENOSPC : EPERM;
     out.detail = "the throw-away sandbox ended with code " + std::to_string(result->exit_code) +
                  (result->errors.empty() ? "" : ": " + result->errors);
     out.remedy = remedy_for_namespaces(out.error_number);

@@ -1,6 +1,8 @@
 // What goes wrong at the terminal is told: what was tried, why it failed, what to do. And it changes nothing.
 #include <signal.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <sstream>
 
 #include <doctest/doctest.h>
@@ -204,4 +206,42 @@ TEST_CASE("too few descriptors are told before anything is made") {
   CHECK(has(r.err, "only 100 descriptors"));
   CHECK(has(r.err, "LimitNOFILE="));
   CHECK_FALSE(std::filesystem::exists(home / "data"));
+}
+
+TEST_CASE("without user namespaces the doctor names the probe, its errno and the remedy") {
+  scratch home;
+  // All ids are mapped, so that one can be nobody in particular where no further namespace may be made.
+  std::ofstream(home / "without") << R"(mkfifo ready go
+unshare -U sh -c 'echo > ready; read x < go
+  echo 0 > /proc/sys/user/max_user_namespaces
+  exec setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all --no-new-privs "$@"' sh "$@" &
+read x < ready
+echo "0 0 65536" > /proc/$!/uid_map
+echo "0 0 65536" > /proc/$!/gid_map
+echo > go
+wait $!
+)";
+  const auto without = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"timeout", "30", "sh", "without"});
+    const auto r = run(home, words);
+    std::filesystem::remove(home / "ready");
+    std::filesystem::remove(home / "go");
+    return r;
+  };
+  if (::geteuid() != 0 || without({"test", "-x", TROUPE_PROGRAM}).exit_code != 0) {
+    MESSAGE("[skipped] taking namespaces away needs root");
+    return;
+  }
+  const auto r = without({TROUPE_PROGRAM, "doctor", "--json"});
+  INFO(r.err);
+  CHECK(r.exit_code == 1);
+  const auto found = json::parse(r.out);
+  CHECK(found.at("tier") == "none");
+  const auto& checks = found.at("checks");
+  const auto probe =
+      std::ranges::find_if(checks, [](const json& c) { return c.at("check") == "user_namespaces"; });
+  REQUIRE(probe != checks.end());
+  CHECK(has(probe->at("detail"), "max_*_namespaces exceeded"));
+  CHECK(has(probe->at("consequence"), "--unsafe-no-isolation"));
+  CHECK(has(probe->at("remedy"), "user.max_user_namespaces"));
 }
