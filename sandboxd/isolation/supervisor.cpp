@@ -47,7 +47,7 @@ std::vector<std::pair<std::string, std::string>> outer_environment(sandbox_spec 
   spec.network = network_mode::none;
   auto out = inner_environment(spec);
   for (auto& [name, value] : out) {
-    if (name == "HOME") value = spec.work().string();
+    if (name == "HOME") value = spec.home().string();
     if (name != "PATH") continue;
     value = value.substr(value.find("/usr/local/sbin"));
     if (spec.tools) value = (*spec.tools / "bin").string() + ":" + value;
@@ -275,12 +275,13 @@ int supervisor::run(const make_service& service, std::function<void(const os_err
   } else {
     if (auto set = set_process_limits(s.spec.limits); !set) return give_up(set.error());
     direct_place_options options;
-    options.root = s.spec.work().string();
-    options.home = options.root;
-    options.directory = options.root;
+    options.root = s.spec.folder.string();
+    options.home = s.spec.home().string();
+    options.directory = s.spec.work().string();
     options.environment = outer_environment(s.spec);
     std::error_code ec;
     std::filesystem::create_directory(s.spec.work(), ec);
+    std::filesystem::create_directory(s.spec.home(), ec);
     if (auto linked = link_programs(s.spec); !linked) return give_up(linked.error());
     auto made = direct_place::make(ex, std::move(options));
     if (!made) return give_up(made.error());

@@ -212,14 +212,16 @@ TEST_CASE("without user namespaces the doctor names the probe, its errno and the
   scratch home;
   // All ids are mapped, so that one can be nobody in particular where no further namespace may be made.
   std::ofstream(home / "without") << R"(mkfifo ready go
-unshare -U sh -c 'echo > ready; read x < go
-  echo 0 > /proc/sys/user/max_user_namespaces
-  exec setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all --no-new-privs "$@"' sh "$@" &
+# A program gets its rights in the namespace when it is started after the ids were mapped.
+unshare -U sh -c 'echo > ready; read x < go; exec sh inside "$@"' sh "$@" &
 read x < ready
 echo "0 0 65536" > /proc/$!/uid_map
 echo "0 0 65536" > /proc/$!/gid_map
 echo > go
 wait $!
+)";
+  std::ofstream(home / "inside") << R"(echo 0 > /proc/sys/user/max_user_namespaces
+exec setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all --no-new-privs "$@"
 )";
   const auto without = [&](std::vector<std::string> words) {
     words.insert(words.begin(), {"timeout", "30", "sh", "without"});
