@@ -1,4 +1,6 @@
 // One session at the keyboard, on a terminal that the test reads and types on.
+#include <cstdio>
+
 #include <doctest/doctest.h>
 
 #include "tests/cli/program.h"
@@ -23,7 +25,7 @@ struct prepared {
     const auto r = run_troupe(
         home, {"task", "new", "say ready", "--title", "Chat", "--org", "acme", "--watch", "--yes"});
     ready = r.exit_code == 0;
-    if (!ready) MESSAGE("[skipped] this machine makes no sandbox: ", r.err);
+    if (!ready) std::puts("[skipped] this machine makes no sandbox");
   }
 };
 
