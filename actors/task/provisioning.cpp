@@ -26,6 +26,13 @@ std::string setup_command(const record& r) {
   return text_field(r.repository, "setup_command");
 }
 
+// As it shows among the steps: a script of many lines by its first.
+std::string shown_command(const record& r) {
+  const auto whole = setup_command(r);
+  const auto line = whole.substr(0, whole.find('\n'));
+  return line.size() == whole.size() ? whole : line + " …";
+}
+
 json author(const record& r) {
   return {{"name", r.owner}, {"email", r.owner + "@localhost"}};
 }
@@ -129,7 +136,7 @@ void take(turn& t, record& r, const std::string& step, const json& result) {
   const auto output = tail(text_field(result, "stdout") + text_field(result, "stderr"), max_step_log);
   const auto& code = field(result, "exit_code");
   const bool timed_out = field(result, "timed_out") == true;
-  if (!timed_out && code == 0) return end_step(t, r, "done", setup_command(r), output);
+  if (!timed_out && code == 0) return end_step(t, r, "done", shown_command(r), output);
   const auto how =
       timed_out ? "did not end in time (" + std::to_string(number_field(result, "duration_ms") / 1000) + " s)"
       : code.is_null() ? std::string("was ended by a signal")

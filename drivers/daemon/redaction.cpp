@@ -131,7 +131,9 @@ class redacting_feed final : public feed_run {
 
 redaction::redaction(const std::vector<std::string>& values) {
   std::set<std::string> all;
-  for (const auto& value : values) {
+  for (auto value : values) {
+    // A file that was piped in ends with a line end, which is not said again.
+    while (value.ends_with('\n') || value.ends_with('\r')) value.pop_back();
     add(all, value);
     for (std::size_t at = 0; value.find('\n') != value.npos && at < value.size();) {
       const auto end = std::min(value.find('\n', at), value.size());

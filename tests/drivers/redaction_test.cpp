@@ -8,7 +8,7 @@ using nlohmann::json;
 namespace {
 
 const std::string secret = "sk-ant+planted/0123?";
-const redaction secrets({secret, "short",
+const redaction secrets({secret + "\n", "short",
                          "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END KEY-----"});
 
 std::string masked(std::string text) {

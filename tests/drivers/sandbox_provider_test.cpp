@@ -8,6 +8,9 @@
 #include <future>
 #include <thread>
 
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/asio/write.hpp>
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -69,8 +72,9 @@ struct local_world {
     http->close();
     fs::remove_all(data);
   }
-  std::shared_ptr<local_provider> make() {
+  std::shared_ptr<local_provider> make(std::vector<std::pair<std::uint16_t, host_port>> forwards = {}) {
     local_options options;
+    options.forwards = std::move(forwards);
     options.data = data;
     options.sandboxd = SANDBOXD_PROGRAM;
     options.limits.memory_mb_least = 64;
@@ -193,6 +197,38 @@ TEST_CASE("a sandbox outlives the provider that made it and another one adopts i
   health.target = "/v1/health";
   wire::blocking_client http;
   CHECK(http.fetch(w.provider->find(made->handle)->at, health)->status == 200);
+}
+
+TEST_CASE("what is forwarded to every sandbox is reached from one without a network, and shows") {
+  local_world w;
+  if (!w.isolates()) return;
+  asio::io_context apart;
+  asio::ip::tcp::acceptor gateway(apart, {asio::ip::address_v4::loopback(), 0});
+  const auto port = gateway.local_endpoint().port();
+  w.provider = w.make({{7900, {"127.0.0.1", port}}});
+  auto made = w.threads.wait(w.provider->create(wanted()));
+  REQUIRE(made);
+  CHECK(made->items["network"].effective == "none, 127.0.0.1:7900 to 127.0.0.1:" + std::to_string(port));
+  wire::request ask;
+  ask.method = "POST";
+  ask.target = "/v1/processes/run";
+  ask.headers.set("Content-Type", "application/json");
+  const nlohmann::json body{{"command", "bash"},
+                            {"args", {"-c", "exec 3<>/dev/tcp/127.0.0.1/7900 && head -c 5 <&3"}},
+                            {"timeoutMs", 20000}};
+  ask.body = body.dump();
+  auto answer = asio::co_spawn(
+      w.threads.executor(),
+      w.http->fetch(w.provider->find(made->handle)->at, std::move(ask), std::chrono::seconds(30)),
+      asio::use_future);
+  asio::ip::tcp::socket caller(apart);
+  gateway.async_accept(caller, [](const auto&) {});
+  apart.run_for(std::chrono::seconds(20));
+  REQUIRE(caller.is_open());
+  asio::write(caller, asio::buffer(std::string("hello")));
+  const auto got = answer.get();
+  REQUIRE(got);
+  CHECK(nlohmann::json::parse(got->bytes())["stdout"] == "hello");
 }
 
 TEST_CASE("ten calls at once for one sandbox make one") {
