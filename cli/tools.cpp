@@ -54,9 +54,9 @@ class lock {
 };
 
 void npm(const fs::path& into, const std::vector<agents::npm_package>& packages) {
-  std::vector<std::string> argv{"npm",        "install",       "--ignore-scripts", "--no-audit",
-                                "--no-fund",  "--no-progress", "--loglevel=error", "--prefix",
-                                into.string()};
+  std::vector<std::string> argv{"npm",       "install",       "--ignore-scripts",     "--no-audit",
+                                "--no-fund", "--no-progress", "--no-update-notifier", "--loglevel=error",
+                                "--prefix",  into.string()};
   for (const auto& one : packages) argv.push_back(one.name + "@" + one.version);
   run_result ran;
   try {
