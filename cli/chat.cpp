@@ -126,10 +126,10 @@ class chat_room {
         now.contains("error") && now["error"].is_string() ? now["error"].get<std::string>() : "";
     if (error != error_ && !error.empty()) note(style::red, "✘ " + plain(error));
     error_ = error;
-    const auto state = now.value("waits_for_slot", false)      ? "waits for a free slot"
-                       : now.value("status", "") == "starting" ? "the agent starts"
-                       : now.value("status", "") == "closed" ? "the session is closed: troupe session resume"
-                                                             : "";
+    const auto status = now.value("status", "");
+    const auto state = status == "starting" ? "the agent starts"
+                       : status == "closed" ? "the session is closed: troupe session resume"
+                                            : "";
     if (state != state_ && *state) note(style::dim, state);
     state_ = state;
   }
@@ -142,6 +142,11 @@ class chat_room {
       note(style::dim, "troupe task retry " + short_id(last_id(task_of(key_))));
     }
     task_error_ = error;
+    // A slot that is free comes at once; only a place in the queue is worth a line.
+    const auto position = now.value("status", "") == "queued" ? now.value("position", json()) : json();
+    if (position != position_ && position.is_number())
+      note(style::yellow, fmt::format("waits for a free slot, position {}", position.dump()));
+    position_ = position;
   }
 
   void take_key() {
@@ -196,12 +201,11 @@ class chat_room {
   }
 
   void help() {
-    for (const auto* line :
-         {"what you type goes to the agent; while it works, a prompt waits in the queue",
-          "Ctrl-C    stop the turn                 /queue   the prompts that wait",
-          "/drop N   take back the Nth of them     /cancel  stop the turn",
-          "/quit     leave; the agent goes on      \\ at the end of a line: it goes on in the next",
-          "any other /word is the agent's own"})
+    for (const auto* line : {"what you type goes to the agent; while it works, a prompt waits in the queue",
+                             "Ctrl-C    stop the turn                 /queue   the prompts that wait",
+                             "/drop N   take back the Nth of them     /cancel  stop the turn",
+                             "/quit     leave; the agent goes on      \\ at its end: the line goes on",
+                             "any other /word is the agent's own"})
       note(style::dim, line);
   }
 
@@ -239,6 +243,7 @@ class chat_room {
   json last_ = json::object();
   std::set<std::string> answered_, waits_;
   std::string error_, task_error_;
+  json position_;  // of the task in the queue for slots
   const char* state_ = "";
   bool placed_ = false;  // the prompt stands on the line of the cursor
   bool shown_ = false;   // the session was seen as it is now
