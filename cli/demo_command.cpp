@@ -85,17 +85,26 @@ class demo {
       c_.out.line();
     }
     find_or_start_server();
-    live connection = c_.connect();
-    make_organization();
-    give_keys();
-    add_repository(connection);
-    create_task();
-    follow(connection);
-    if (interrupted) return cancelled();
-    show_diff();
-    show_audit();
-    show_ways_on();
+    try {
+      live connection = c_.connect();
+      make_organization();
+      give_keys();
+      add_repository(connection);
+      create_task();
+      follow(connection);
+      if (!interrupted) {
+        show_diff();
+        show_audit();
+        show_ways_on();
+        wait_for_enter();
+      }
+    } catch (const failure&) {
+      // Sandboxes outlive their server, and nobody else would end this one.
+      clean_up();
+      throw;
+    }
     clean_up();
+    if (interrupted) throw failure("interrupted");
   }
 
  private:
@@ -362,10 +371,12 @@ class demo {
     c_.out.line();
   }
 
-  void cancelled() {
-    if (!c_.as_json) c_.out.line("\n  interrupted");
-    clean_up();
-    throw failure("interrupted");
+  void wait_for_enter() {
+    if (!asks_before_the_end()) return;
+    c_.out.write(c_.out.paint(
+        style::dim, "  the demo's server runs until you press Enter; then it and its data are gone "));
+    std::string line;
+    std::getline(std::cin, line);
   }
 
   void clean_up() {
@@ -374,13 +385,8 @@ class demo {
       own_->keep();
       return;
     }
-    if (!interrupted && asks_before_the_end()) {
-      c_.out.write(c_.out.paint(
-          style::dim, "  the demo's server runs until you press Enter; then it and its data are gone "));
-      std::string line;
-      std::getline(std::cin, line);
-    }
     try {
+      if (key_.empty()) return own_.reset();
       c_.server().command(c_.org_key(), "org.delete_task", {{"task", last_id(key_)}, {"discard", true}});
       for (const auto until = clock::now() + clean_limit; clock::now() < until;
            std::this_thread::sleep_for(look_again)) {

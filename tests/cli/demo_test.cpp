@@ -124,6 +124,17 @@ TEST_CASE("the demo leaves nothing behind") {
   CHECK(run(home, {"pgrep", "-f", (home / "own-tmp").string()}).exit_code == 1);
 }
 
+TEST_CASE("a demo that fails leaves nothing behind either") {
+  scratch home;
+  make_repository(home);
+  REQUIRE(run(home, {"sh", "-c", "mkdir own-tmp"}).exit_code == 0);
+  const auto r = run(home, {"env", "TMPDIR=" + (home / "own-tmp").string(), TROUPE_PROGRAM, "demo", "--json",
+                            "--yes", "--repo", (home / "widgets").string(), "--agent", "nobody"});
+  CHECK(r.exit_code == 1);
+  CHECK(run(home, {"ls", "own-tmp"}).out.empty());
+  CHECK(run(home, {"pgrep", "-f", (home / "own-tmp").string()}).exit_code == 1);
+}
+
 TEST_CASE("a folder that is no repository is told as such") {
   scratch home;
   const auto r = run_troupe(home, {"demo", "--yes"});
