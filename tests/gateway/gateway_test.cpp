@@ -512,6 +512,7 @@ TEST_CASE("what is only a row yet comes to be when somebody who may see it touch
   served* world = nullptr;
   served s([&](gateway::gateway_options& o) {
     o.materialize = [&](const key& k, const std::string&, std::function<void(bool)> done) {
+      if (k.id() == "n1") return done(false);  // the kit looks for it until it is there
       ++asked;
       if (k.id() != "lazy") return done(false);
       client_command make{key("org/acme"), "make-lazy", "org.make", {{"id", "lazy"}}, "ada"};
