@@ -145,7 +145,7 @@ asio::awaitable<outcome<done>> connection::start(agent_start how) {
   input_ = byte_sink::make(ex_, std::move(made->input));
   output_ = std::make_shared<byte_source>(ex_, std::move(made->output));
   errors_ = std::make_shared<byte_source>(ex_, std::move(made->error));
-  output_ended_ = false;
+  output_ended_ = errors_ended_ = false;
   phase_ = phase::running;
   asio::co_spawn(ex_, read_output(output_), asio::detached);
   asio::co_spawn(ex_, read_errors(errors_), asio::detached);
@@ -247,15 +247,18 @@ asio::awaitable<void> connection::read_errors(std::shared_ptr<byte_source> from)
     if (error_tail_.size() > max_error_tail_bytes)
       error_tail_.erase(0, error_tail_.size() - max_error_tail_bytes);
   }
+  errors_ended_ = true;
+  changed();
 }
 
 asio::awaitable<void> connection::watch_exit() {
   auto self = shared_from_this();
   how_ = co_await place_.wait(process_);
   // A response may still stand in the pipe; pending requests get it rather than an error, if it comes at
-  // once.
+  // once. And an error shall have its last words.
   auto until = wire::clock::now() + drain_limit;
-  while (!output_ended_ && !spool_->full() && wire::clock::now() < until) co_await change(until);
+  while (!(output_ended_ && errors_ended_) && !spool_->full() && wire::clock::now() < until)
+    co_await change(until);
   phase_ = phase::ended;
   fail_pending();
   changed();

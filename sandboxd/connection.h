@@ -137,6 +137,7 @@ class connection : public std::enable_shared_from_this<connection> {
   std::shared_ptr<byte_source> output_;
   std::shared_ptr<byte_source> errors_;
   bool output_ended_ = true;
+  bool errors_ended_ = true;
   bool everything_ended_ = false;  // exit taken, tree gone, agent_exited kept
   std::string error_tail_;
   std::map<std::string, std::shared_ptr<pending>> pending_;  // by JSON-RPC id

@@ -5,6 +5,7 @@
 #include "drivers/acp/driver.h"
 #include "drivers/acp/protocol.h"
 #include "drivers/daemon/perform.h"
+#include "net/wire/signal.h"
 
 namespace troupe::drivers::acp {
 namespace {
@@ -20,6 +21,9 @@ struct context {
 };
 
 using context_ptr = std::shared_ptr<const context>;
+
+constexpr int looks_for_end = 10;
+constexpr auto end_look_pause = std::chrono::milliseconds(50);
 
 // What one effect needs again and again: where its agent is.
 struct call_site {
@@ -43,12 +47,18 @@ std::string target_of(const std::string& connection) {
 // A message that could not be written tells nothing of the agent: its status does, when it has ended.
 awaitable<failed> explain(const call_site& site, std::string about, failed why) {
   if (why.why.code != "invalid" && why.why.code != "transport") co_return why;
-  wire::request get;
-  get.target = target_of(site.connection) + "/status";
-  auto answer = co_await site.world->daemons.send(site.handle, about, std::move(get), site.run->deadline());
-  if (!answer) co_return why;
-  const auto status = json::parse(answer->bytes(), nullptr, false);
-  if (!status.is_object() || status.value("running", true)) co_return why;
+  // A pipe breaks before the daemon has seen the process end.
+  json status;
+  for (int look = 0; look < looks_for_end && (look == 0 || status.value("running", false)); ++look) {
+    if (look > 0) co_await wire::sleep_for(end_look_pause);
+    wire::request get;
+    get.target = target_of(site.connection) + "/status";
+    auto answer = co_await site.world->daemons.send(site.handle, about, std::move(get), site.run->deadline());
+    if (!answer) co_return why;
+    status = json::parse(answer->bytes(), nullptr, false);
+    if (!status.is_object()) co_return why;
+  }
+  if (status.value("running", true)) co_return why;
   auto words = about + ": the agent's process has ended";
   if (status.contains("exitCode")) words += " with exit code " + status["exitCode"].dump();
   const auto said = end_of_stderr(status);
