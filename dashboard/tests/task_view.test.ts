@@ -200,6 +200,25 @@ test("who may only look sees everything and can change nothing", async () => {
   await close();
 });
 
+test("a second session is another conversation beside the first", async () => {
+  const task = await make("say In the first");
+  const { page, complaints, close } = await signedIn();
+  await go(page, task);
+  await said(page, "In the first").waitFor();
+  await page.getByRole("button", { name: "New session" }).click();
+  const sessions = page.getByRole("navigation", { name: "Sessions" }).getByRole("link");
+  await sessions.nth(1).waitFor();
+  await said(page, "In the first").waitFor({ state: "detached" });
+  await page.getByLabel("Message to the agent").fill("say In the second");
+  await page.getByRole("button", { name: "Send" }).click();
+  await said(page, "In the second").waitFor();
+  await sessions.first().click();
+  await said(page, "In the first").waitFor();
+  assert.equal(await said(page, "In the second").count(), 0);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
 test("a task in error says why and tries again", async () => {
   const task = await make("fail It is broken");
   const { page, close } = await signedIn();

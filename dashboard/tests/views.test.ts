@@ -52,6 +52,20 @@ test("who is not signed in is told how to be, and a used link says so", async ()
   await second.close();
 });
 
+test("the page is small and shows something within a second", async () => {
+  const { page, close } = await open(browser);
+  let bytes = 0;
+  page.on("response", answer => { if (/\.(js|css)$|\/$/.test(new URL(answer.url()).pathname)) void answer.body().then(body => { bytes += body.length; }); });
+  await page.goto(server.signIn());
+  await page.getByRole("list", { name: "Tasks" }).getByText("Ask first").waitFor();
+  await eventually("all of it was read", async () => bytes > 50_000);
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]!.startTime);
+  console.log(`first paint after ${Math.round(paint)} ms, ${Math.round(bytes / 1024)} KiB`);
+  assert.ok(paint < 1000, `first paint after ${paint} ms`);
+  assert.ok(bytes < 200 * 1024, `${bytes} bytes`);
+  await close();
+});
+
 test("the list is searched as one types and filtered by status", async () => {
   const { page, complaints, close } = await signedIn();
   const list = page.getByRole("list", { name: "Tasks" });

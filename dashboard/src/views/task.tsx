@@ -36,6 +36,7 @@ function Task({ org, taskKey, data, route, acts, since }: { org: string; taskKey
   const move = (tab: Tab) => go({ ...route, tab });
   const mayStop = acts && session && (session.status === "running" || session.status === "needs_input" || session.queue.length > 0);
   const stop = () => { if (sessionKey) command(sessionKey, "session.cancel", {}).catch(tell); };
+  const begin = () => void command(taskKey, "task.create_session", {}).then(made => go({ ...route, session: made.session, tab: "transcript" }), tell);
   useActions([
     ...tabs.map(({ tab, name, key }) => ({ key, name: `Show ${name.toLowerCase()}`, run: () => move(tab) })),
     ...(mayStop ? [{ key: "Ctrl+.", name: "Stop the agent", run: stop }] : []),
@@ -43,8 +44,7 @@ function Task({ org, taskKey, data, route, acts, since }: { org: string; taskKey
       { name: "Rename the task", run: () => rename(data.title) },
       ...(data.status === "archived" ? [{ name: "Take the task out of the archive", run: () => void command(taskKey, "task.unarchive", {}).catch(tell) }]
         : [{ name: "Archive the task", run: () => void command(taskKey, "task.archive", {}).catch(tell) }]),
-      { name: "New session with an agent", run: () => void command(taskKey, "task.create_session", {})
-        .then(made => go({ ...route, session: made.session, tab: "transcript" }), tell) },
+      { name: "New session with an agent", run: begin },
     ] : []),
   ]);
   const save = (event: Event) => {
@@ -77,6 +77,7 @@ function Task({ org, taskKey, data, route, acts, since }: { org: string; taskKey
         {data.sessions.length > 1 && <nav aria-label="Sessions" class="sessions">{data.sessions.map(one =>
           <a href={address({ ...route, session: one.session, tab: "transcript" })} aria-current={one.session === chosen?.session ? "true" : undefined}
             title={`${one.agent}: ${statusWords(one.status)}`}>{one.title || one.agent}{one.pending_permissions > 0 && <span class="count">?</span>}</a>)}</nav>}
+        {acts && <button type="button" class="small" onClick={begin} title="Another conversation with an agent in this sandbox">New session</button>}
       </div>
       {route.tab === "changes" && <Changes taskKey={taskKey} data={data} session={chosen?.session} acts={acts} />}
       {route.tab === "details" && <Details org={org} taskKey={taskKey} data={data} session={session} acts={acts} />}

@@ -35,7 +35,8 @@ export function Tool({ block }: { block: Extract<Block, { is: "tool" }> }) {
         <i aria-hidden="true">{marks[call.kind ?? ""] ?? "●"}</i><span class="title">{call.title || call.kind || "Tool call"}</span>
         {typeof exit === "number" && exit !== 0 && <span class="bad">exit {exit}</span>}
         <Status status={call.status ?? "pending"} />
-        {block.ended !== undefined && <span class="quiet">{took(Math.max(0, block.ended - block.time))}</span>}
+        {/* Updates that came together have one time, which says nothing of how long the call took. */}
+        {block.ended !== undefined && block.ended > block.time && <span class="quiet">{took(block.ended - block.time)}</span>}
         {block.closedBy && <span class="quiet">closed by {block.closedBy}</span>}
       </summary>
       {!edits && input !== undefined && input !== call.title && <Output label="Input" text={input} />}
