@@ -40,7 +40,7 @@ export function Composer({ taskKey, sessionKey, session, status, stop }: Shown) 
       {session && sessionKey && <Queue sessionKey={sessionKey} session={session} />}
       <textarea ref={field} rows={2} aria-label="Message to the agent" value={text} disabled={still}
         placeholder={still ? "An archived task takes no messages." : "Message to the agent"}
-        onInput={event => write(event.currentTarget.value)}
+        onInput={event => { write(event.currentTarget.value); store(taskKey, event.currentTarget.value); }}
         onKeyDown={event => {
           if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
           if (event.key === "Escape") event.currentTarget.blur();
