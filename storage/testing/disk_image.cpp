@@ -1,97 +1,90 @@
 #include "storage/testing/disk_image.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
-#include <system_error>
 
 namespace troupe::storage::testing {
 
-disk_image::disk_image(std::filesystem::path file) : file_(std::move(file)) {
-  exists_ = std::filesystem::exists(file_);
-  if (exists_) durable_ = on_file_system();
+disk_image::disk_image(std::string content)
+    : there_(true), seen_(std::move(content)), exists_(true), durable_(seen_) {}
+
+void disk_image::happened(const disk_event& e) {
+  using kind = disk_event::kind;
+  switch (e.is) {
+    case kind::created:
+      there_ = true;
+      seen_.clear();
+      if (!exists_) durable_.clear();
+      size_dirty_ = true;
+      break;
+    case kind::written:
+      write(e.offset, e.bytes);
+      break;
+    case kind::truncated:
+      seen_.resize(e.offset);
+      size_dirty_ = true;
+      break;
+    case kind::synced:
+      sync();
+      break;
+    case kind::sync_failed:
+      // The kernel reports a failed sync once and then takes the data for clean: a later sync does not bring it to
+      // the disk.
+      forget_dirty();
+      break;
+    case kind::removed:
+      there_ = false;
+      seen_.clear();
+      forget_dirty();
+      break;
+    case kind::folder_synced:
+      if (!there_) durable_.clear();
+      exists_ = there_;
+      break;
+  }
 }
 
-std::string disk_image::on_file_system() const {
-  std::ostringstream out;
-  out << std::ifstream(file_, std::ios::binary).rdbuf();
-  return std::move(out).str();
-}
-
-void disk_image::written(std::uint64_t offset, std::uint64_t size) {
+void disk_image::write(std::uint64_t offset, const std::string& bytes) {
+  if (seen_.size() < offset + bytes.size()) seen_.resize(offset + bytes.size());
+  seen_.replace(offset, bytes.size(), bytes);
   size_dirty_ = true;
-  for (auto at = offset / sector; at * sector < offset + size; ++at) dirty_.insert(at);
+  for (auto at = offset / sector; at * sector < offset + bytes.size(); ++at) dirty_.insert(at);
 }
 
-void disk_image::truncated() {
-  size_dirty_ = true;
-}
-
-void disk_image::synced() {
+void disk_image::sync() {
   exists_ = true;
-  if (size_dirty_) durable_.resize(std::filesystem::file_size(file_));
-  std::ifstream now(file_, std::ios::binary);
+  if (size_dirty_) durable_.resize(seen_.size());
   for (auto at : dirty_) {
     auto begin = at * sector;
-    if (begin >= durable_.size()) continue;
-    now.seekg(static_cast<std::streamoff>(begin));
-    now.read(durable_.data() + begin,
-             static_cast<std::streamsize>(std::min(sector, durable_.size() - begin)));
+    auto end = std::min({begin + sector, durable_.size(), seen_.size()});
+    if (begin < end) durable_.replace(begin, end - begin, seen_, begin, end - begin);
   }
+  forget_dirty();
+}
+
+void disk_image::forget_dirty() {
   dirty_.clear();
   size_dirty_ = false;
 }
 
-void disk_image::sync_failed() {
-  dirty_.clear();
-  size_dirty_ = false;
-}
-
-void disk_image::created() {
-  if (!exists_) durable_.clear();
-  size_dirty_ = true;
-}
-
-void disk_image::removed() {
-  dirty_.clear();
-  size_dirty_ = false;
-}
-
-void disk_image::folder_synced() {
-  bool there = std::filesystem::exists(file_);
-  if (!there) durable_.clear();
-  exists_ = there;
-}
-
-void disk_image::after_power_cut(std::mt19937_64* random) {
+std::optional<std::string> disk_image::after_power_cut(std::mt19937_64* random) const {
   auto heads = [&] { return random && ((*random)() & 1) != 0; };
-  bool there = std::filesystem::exists(file_);
-  auto seen = there ? on_file_system() : std::string();
-  dirty_.clear();
-  size_dirty_ = false;
-  if (!there && exists_ && heads()) exists_ = false;  // the removal reached the disk
-  if (there && !exists_) {
-    exists_ = heads();
-    durable_.clear();
+  if (!there_ && (!exists_ || heads())) return std::nullopt;  // never there, or the removal reached the disk
+  if (there_ && !exists_ && !heads()) return std::nullopt;
+  auto left = exists_ ? durable_ : std::string();
+  if (!there_) return left;
+  if (seen_.size() < left.size() && heads()) left.resize(seen_.size());
+  for (std::uint64_t begin = 0; begin < seen_.size(); begin += sector) {
+    auto size = std::min<std::size_t>(sector, seen_.size() - begin);
+    if (begin < left.size() && left.compare(begin, size, seen_, begin, size) == 0) continue;
+    if (!heads()) continue;
+    if (left.size() < begin + size) left.resize(begin + size);
+    left.replace(begin, size, seen_, begin, size);
   }
-  if (!exists_) {
-    std::error_code ignored;
-    std::filesystem::remove(file_, ignored);
-    durable_.clear();
-    return;
-  }
-  if (there) {
-    if (seen.size() < durable_.size() && heads()) durable_.resize(seen.size());
-    for (std::uint64_t begin = 0; begin < seen.size(); begin += sector) {
-      auto size = std::min<std::size_t>(sector, seen.size() - begin);
-      if (begin < durable_.size() && durable_.compare(begin, size, seen, begin, size) == 0) continue;
-      if (!heads()) continue;
-      if (durable_.size() < begin + size) durable_.resize(begin + size);
-      durable_.replace(begin, size, seen, begin, size);
-    }
-  }
-  std::ofstream(file_, std::ios::binary | std::ios::trunc)
-      .write(durable_.data(), static_cast<std::streamsize>(durable_.size()));
+  return left;
+}
+
+std::optional<std::string> disk_image::after_kill() const {
+  return there_ ? std::optional(seen_) : std::nullopt;
 }
 
 }  // namespace troupe::storage::testing

@@ -1,11 +1,14 @@
-// What the disk under one file holds for certain, beside the file as the process sees it.
+// One file as its process sees it, and what of it a disk holds for certain. Knows no file system: it is told each
+// event, and answers what a machine could find after a power cut.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
+
+#include "storage/testing/disk_event.h"
 
 namespace troupe::storage::testing {
 
@@ -13,26 +16,24 @@ class disk_image {
  public:
   static constexpr std::size_t sector = 512;
 
-  explicit disk_image(std::filesystem::path file);  // a file that exists now counts as synced
+  disk_image() = default;                    // no such file
+  explicit disk_image(std::string content);  // there, and on the disk
 
-  void written(std::uint64_t offset, std::uint64_t size);
-  void truncated();
-  void synced();
-  // The kernel reports a failed sync once and then takes the data for clean: a later sync does not bring it
-  // to the disk.
-  void sync_failed();
-  void created();  // exists, not yet on the disk
-  void removed();  // from the folder, not yet on the disk
-  void folder_synced();
+  void happened(const disk_event&);
+  bool there() const { return there_; }
 
-  // Puts on the file system what the disk has: each sector that differs is new or old by the dice; `random`
-  // null: old.
-  void after_power_cut(std::mt19937_64* random);
+  // The file that the disk has: each sector that differs is new or old by the dice; `random` null: old. nullopt: none.
+  std::optional<std::string> after_power_cut(std::mt19937_64* random) const;
+  // What a killed process leaves: the system still has all that was written.
+  std::optional<std::string> after_kill() const;
 
  private:
-  std::string on_file_system() const;
+  void write(std::uint64_t offset, const std::string&);
+  void sync();
+  void forget_dirty();
 
-  std::filesystem::path file_;
+  bool there_ = false;
+  std::string seen_;
   bool exists_ = false;  // on the disk
   std::string durable_;
   std::set<std::uint64_t> dirty_;  // sectors written since the last sync

@@ -3,9 +3,12 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -24,7 +27,13 @@ struct fault_vfs::state {
   std::string name;
 
   mutable std::mutex mutex;
-  std::map<std::string, disk_image> images;
+  struct file {
+    std::size_t number;
+    disk_image image;
+  };
+  std::map<std::string, file> files;
+  disk_record* record = nullptr;
+  std::mt19937_64 random;
   std::vector<plan> plans;
   std::array<std::uint64_t, 7> counts{};
   std::uint64_t failures = 0;
@@ -34,7 +43,8 @@ struct fault_vfs::state {
 
   // The fault that meets this operation, if any. With `mutex` held.
   std::optional<fault> meet(operation, std::string_view path, bool changes_disk);
-  disk_image& image(const std::string& path);
+  file& find(const std::string& path);
+  void happened(file&, disk_event);
   void folder_synced(const std::filesystem::path& entry);
 };
 
@@ -43,10 +53,15 @@ namespace {
 struct open_file {
   sqlite3_file base;
   fault_vfs::state* owner;
-  disk_image* image;  // null for SQLite's own temporary files
+  fault_vfs::state::file* file;  // null for SQLite's own temporary files
   std::string* path;
   bool syncs_folder;   // SQLite syncs the folder too when a journal or log is synced for the first time
   sqlite3_file* real;  // in the same block, behind this
+
+  // With the owner's mutex held.
+  void tell(disk_event e) const {
+    if (file) owner->happened(*file, std::move(e));
+  }
 };
 
 open_file* self(sqlite3_file* f) {
@@ -83,7 +98,8 @@ int on_write(sqlite3_file* f, const void* from, int size, sqlite3_int64 offset) 
   if (met && *met != fault::torn) return code_of(*met, SQLITE_IOERR_WRITE);
   if (met) size /= 2;
   int code = file->real->pMethods->xWrite(file->real, from, size, offset);
-  if (file->image) file->image->written(static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(size));
+  file->tell({disk_event::kind::written, static_cast<std::uint64_t>(offset),
+              std::string(static_cast<const char*>(from), static_cast<std::size_t>(size))});
   return met ? SQLITE_FULL : code;
 }
 
@@ -93,7 +109,7 @@ int on_truncate(sqlite3_file* f, sqlite3_int64 size) {
   if (auto met = file->owner->meet(operation::truncate, *file->path, true))
     return code_of(*met, SQLITE_IOERR_TRUNCATE);
   int code = file->real->pMethods->xTruncate(file->real, size);
-  if (file->image) file->image->truncated();
+  file->tell({disk_event::kind::truncated, static_cast<std::uint64_t>(size)});
   return code;
 }
 
@@ -102,10 +118,10 @@ int on_sync(sqlite3_file* f, int) {
   auto* file = self(f);
   std::lock_guard lock(file->owner->mutex);
   if (auto met = file->owner->meet(operation::sync, *file->path, true)) {
-    if (file->image && file->owner->powered) file->image->sync_failed();
+    if (file->owner->powered) file->tell({disk_event::kind::sync_failed});
     return code_of(*met, SQLITE_IOERR_FSYNC);
   }
-  if (file->image) file->image->synced();
+  file->tell({disk_event::kind::synced});
   if (file->syncs_folder) file->owner->folder_synced(*file->path);
   file->syncs_folder = false;
   return SQLITE_OK;
@@ -166,16 +182,16 @@ int on_open(sqlite3_vfs* v, sqlite3_filename name, sqlite3_file* f, int flags, i
   std::lock_guard lock(owner->mutex);
   bool creates = name && (flags & SQLITE_OPEN_CREATE) != 0 && !std::filesystem::exists(path);
   if (owner->meet(operation::open, path, creates)) return SQLITE_CANTOPEN;
-  auto* image = name ? &owner->image(path) : nullptr;
+  auto* known = name ? &owner->find(path) : nullptr;
   file->real = reinterpret_cast<sqlite3_file*>(file + 1);
   int code = owner->real->xOpen(owner->real, name, file->real, flags, out_flags);
   if (code != SQLITE_OK) {
     if (file->real->pMethods) file->real->pMethods->xClose(file->real);
     return code;
   }
-  if (image && creates) image->created();
   file->owner = owner;
-  file->image = image;
+  file->file = known;
+  if (creates) file->tell({disk_event::kind::created});
   file->path = new std::string(path);
   file->syncs_folder =
       (flags & SQLITE_OPEN_CREATE) != 0 &&
@@ -188,11 +204,27 @@ int on_remove(sqlite3_vfs* v, const char* name, int sync_folder) {
   auto* owner = self(v);
   std::lock_guard lock(owner->mutex);
   if (owner->meet(operation::remove, name, true)) return SQLITE_IOERR_DELETE;
-  auto& image = owner->image(name);  // before it is gone
+  auto& known = owner->find(name);  // before it is gone
   int code = owner->real->xDelete(owner->real, name, 0);
-  if (code == SQLITE_OK) image.removed();
+  if (code == SQLITE_OK) owner->happened(known, {disk_event::kind::removed});
   if (code == SQLITE_OK && sync_folder) owner->folder_synced(name);
   return code;
+}
+
+// WAL salts and the like: the same in every run.
+int on_randomness(sqlite3_vfs* v, int size, char* to) {
+  auto* owner = self(v);
+  std::lock_guard lock(owner->mutex);
+  for (int i = 0; i < size; ++i) to[i] = static_cast<char>(owner->random());
+  return size;
+}
+
+std::optional<std::string> on_file_system(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::ostringstream out;
+  out << file.rdbuf();
+  return std::move(out).str();
 }
 
 std::atomic<int> last_number{0};
@@ -223,13 +255,23 @@ std::optional<fault> fault_vfs::state::meet(operation op, std::string_view path,
   return std::nullopt;
 }
 
-disk_image& fault_vfs::state::image(const std::string& path) {
-  return images.try_emplace(path, path).first->second;
+fault_vfs::state::file& fault_vfs::state::find(const std::string& path) {
+  if (auto known = files.find(path); known != files.end()) return known->second;
+  auto content = on_file_system(path);
+  if (record) record->files.push_back({path, content});
+  auto image = content ? disk_image(std::move(*content)) : disk_image();
+  return files.try_emplace(path, file{files.size(), std::move(image)}).first->second;
+}
+
+void fault_vfs::state::happened(file& f, disk_event e) {
+  f.image.happened(e);
+  if (record) record->events.push_back({f.number, std::move(e)});
 }
 
 void fault_vfs::state::folder_synced(const std::filesystem::path& entry) {
-  for (auto& [path, image] : images)
-    if (std::filesystem::path(path).parent_path() == entry.parent_path()) image.folder_synced();
+  for (auto& [path, f] : files)
+    if (std::filesystem::path(path).parent_path() == entry.parent_path())
+      happened(f, {disk_event::kind::folder_synced});
 }
 
 fault_vfs::fault_vfs(reach r) : state_(std::make_unique<state>()) {
@@ -237,7 +279,7 @@ fault_vfs::fault_vfs(reach r) : state_(std::make_unique<state>()) {
   auto& s = *state_;
   s.real = sqlite3_vfs_find(nullptr);
   s.name = "fault-" + std::to_string(++last_number);
-  s.vfs = *s.real;  // time, randomness and paths are the real ones
+  s.vfs = *s.real;  // time and paths are the real ones
   s.vfs.iVersion = 2;
   s.vfs.zName = s.name.c_str();
   s.vfs.pNext = nullptr;
@@ -245,8 +287,10 @@ fault_vfs::fault_vfs(reach r) : state_(std::make_unique<state>()) {
   s.vfs.szOsFile = static_cast<int>(sizeof(open_file)) + s.real->szOsFile;
   s.vfs.xOpen = on_open;
   s.vfs.xDelete = on_remove;
+  s.vfs.xRandomness = on_randomness;
   if (sqlite3_vfs_register(&s.vfs, r == reach::everything) != SQLITE_OK)
     throw std::runtime_error("could not register the failing disk");
+  if (r == reach::everything) sqlite3_randomness(0, nullptr);  // SQLite asks this layer for a new seed
 }
 
 fault_vfs::~fault_vfs() {
@@ -282,6 +326,21 @@ std::uint64_t fault_vfs::steps() const {
   return state_->steps;
 }
 
+void fault_vfs::record(disk_record* to) {
+  std::lock_guard lock(state_->mutex);
+  if (to && !state_->files.empty()) throw std::logic_error("a record begins before the first file is open");
+  state_->record = to;
+}
+
+void fault_vfs::notice_moved_files() {
+  std::lock_guard lock(state_->mutex);
+  for (auto& [path, f] : state_->files) {
+    if (!f.image.there() || std::filesystem::exists(path)) continue;
+    state_->happened(f, {disk_event::kind::removed});
+    state_->happened(f, {disk_event::kind::folder_synced});
+  }
+}
+
 void fault_vfs::cut_power_at(std::uint64_t nth) {
   std::lock_guard lock(state_->mutex);
   state_->cut_in = nth;
@@ -295,10 +354,13 @@ bool fault_vfs::powered() const {
 void fault_vfs::restart(std::uint64_t seed) {
   std::lock_guard lock(state_->mutex);
   std::mt19937_64 random(seed);
-  for (auto& [path, image] : state_->images) {
-    image.after_power_cut(seed == without_unsynced ? nullptr : &random);
+  for (auto& [path, f] : state_->files) {
+    auto left = f.image.after_power_cut(seed == without_unsynced ? nullptr : &random);
     std::error_code ignored;
+    if (left) std::ofstream(path, std::ios::binary | std::ios::trunc) << *left;
+    else std::filesystem::remove(path, ignored);
     std::filesystem::remove(path + "-shm", ignored);
+    f.image = left ? disk_image(std::move(*left)) : disk_image();
   }
   state_->plans.clear();
   state_->cut_in = 0;

@@ -16,6 +16,8 @@
 #include <memory>
 #include <string>
 
+#include "storage/testing/disk_event.h"
+
 namespace troupe::storage::testing {
 
 enum class operation {
@@ -69,6 +71,12 @@ class fault_vfs {
   // mind.
   void cut_power_at(std::uint64_t nth);
   bool powered() const;
+
+  // From now on every event of every file goes into the record too; null ends it. Before any file is open.
+  void record(disk_record*);
+  // Files that somebody moved or deleted without SQLite, and synced the folder: gone from the disk.
+  void notice_moved_files();
+
   // After a cut, with every connection closed: rewrites the files as the disk has them and turns the power
   // on. The same seed makes the same choice; without_unsynced keeps exactly what was synced.
   void restart(std::uint64_t seed);

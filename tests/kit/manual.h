@@ -28,9 +28,11 @@ class manual_clock final : public clock {
   std::chrono::milliseconds since_{0}, jumped_{0};
 };
 
-/// Ids that count: the same in every run.
+/// Ids that count: the same in every run. One run that follows another on the same files begins where that one cannot
+/// have come.
 class counting_ids final : public id_source {
  public:
+  explicit counting_ids(std::uint64_t after = 0) : count_(after) {}
   std::string next(timestamp) override { return numbered("ID", 26); }
   std::string incarnation() override { return numbered("f", 32); }
 
@@ -39,7 +41,7 @@ class counting_ids final : public id_source {
     auto n = std::to_string(++count_);
     return prefix + std::string(width - prefix.size() - n.size(), '0') + n;
   }
-  std::uint64_t count_ = 0;
+  std::uint64_t count_;
 };
 
 /// Runs stretches only inside run() and advance(), on the caller's thread, in an order that the seed decides

@@ -14,3 +14,11 @@ troupe_test(crash_tests
   LABELS crash)
 target_compile_definitions(crash_tests PRIVATE CRASH_PROGRAM="$<TARGET_FILE:crash_program>")
 add_dependencies(crash_tests crash_program)
+
+# Virtual time, a recorded disk, every step of it.
+troupe_test(crash_point_tests
+  SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/crash_points_test.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/ledger.cpp
+  LINK crash_bank simulation_kit
+  LABELS runtime crash)
