@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <tuple>
 
@@ -14,6 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::minutes longest_check{30};
 constexpr std::size_t most_rows = 50'000'000;
+constexpr std::size_t most_readers = 64;
 
 std::int64_t whole_number(const storage::value& v) {
   const auto* n = std::get_if<std::int64_t>(&v);
@@ -78,9 +80,12 @@ class inspection {
   void look(const key& k, F&& f) {
     if (unreadable_.contains(k.str())) return;
     try {
-      storage::reader db(file(k), limits());
-      f(db);
+      auto& kept = readers_[k.str()];
+      if (!kept) kept = std::make_unique<storage::reader>(file(k), limits());
+      f(*kept);
+      if (keys_.size() > most_readers) readers_.clear();
     } catch (const storage::error& e) {
+      readers_.erase(k.str());
       if (e.kind() == storage::failure::missing) return;  // deleted meanwhile
       unreadable_.insert(k.str());
       broken(k.str(), e.what());
@@ -203,6 +208,8 @@ class inspection {
   const std::vector<key> keys_;
   verify_result result_;
   std::set<std::string> unreadable_;
+  /// Each file is looked at three times; opening one costs more than looking, as long as there are few.
+  std::map<std::string, std::unique_ptr<storage::reader>> readers_;
   std::map<std::string, std::string> incarnations_;
   std::map<std::string, std::int64_t> turns_;
   std::map<pair_id, sent_to> sent_;

@@ -4,7 +4,6 @@
 
 #include "runtime/inspect.h"
 #include "runtime/verify.h"
-#include "storage/reader.h"
 
 namespace troupe::testing {
 
@@ -116,6 +115,7 @@ simulation::simulation(const scenario& s, fs::path data, std::uint64_t seed, con
 }
 
 simulation::~simulation() {
+  readers_.clear();
   effects_.clear();
   watched_.clear();
   disk_.clear();
@@ -283,10 +283,11 @@ void simulation::live() {
   scenario_.laws(*this);
 }
 
-json simulation::rows(const key& k, std::string_view sql) const {
-  storage::reader db(data_ / k.str() / "actor.sqlite");
+json simulation::rows(const key& k, std::string_view sql) {
+  auto& db = readers_[k.str()];
+  if (!db) db = std::make_unique<storage::reader>(data_ / k.str() / "actor.sqlite");
   json all = json::array();
-  for (const auto& r : db.run(sql).rows) {
+  for (const auto& r : db->run(sql).rows) {
     json one = json::array();
     for (const auto& v : r) one.push_back(as_json(v));
     all.push_back(std::move(one));

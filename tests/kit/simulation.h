@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "runtime/host.h"
+#include "storage/reader.h"
 #include "storage/testing/disk_player.h"
 #include "storage/testing/fault_vfs.h"
 #include "tests/kit/manual.h"
@@ -110,7 +111,7 @@ class simulation {
   /// The program's own: makes the actor. `id` names the intention.
   void make(const key& what, std::string name, std::string id, json body = json::object());
   /// At rest: rows of an actor's own file, as arrays.
-  json rows(const key&, std::string_view sql) const;
+  json rows(const key&, std::string_view sql);
   json ask(const key&, std::string_view query, json body = json::object());
   /// 0 to n - 1.
   std::uint64_t dice(std::uint64_t n) { return random_() % n; }
@@ -154,6 +155,8 @@ class simulation {
   std::map<std::string, subscription> watched_;
   std::set<std::string> known_;
   std::string why_refused_;
+  /// Of rows(), until something is asked of the host again.
+  std::map<std::string, std::unique_ptr<storage::reader>> readers_;
   std::unique_ptr<host> host_;
 };
 
