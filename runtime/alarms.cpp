@@ -1,6 +1,7 @@
 #include "runtime/alarms.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace troupe {
 namespace {
@@ -24,41 +25,58 @@ void alarms::start() {
 }
 
 void alarms::stop() {
+  std::map<ticket, std::function<void()>> freed;
   std::lock_guard lock(mutex_);
   stopped_ = true;
-  heap_ = {};
+  freed.swap(waiting_);
 }
 
-void alarms::at(time due, std::function<void()> f) {
+alarms::ticket alarms::at(time due, std::function<void()> f) {
   std::lock_guard lock(mutex_);
-  if (stopped_) return;
-  heap_.push({due, ++order_, std::make_shared<std::function<void()>>(std::move(f))});
-  if (due >= armed_) return;
+  const ticket mine{due, ++order_};
+  if (stopped_) return mine;
+  waiting_.emplace(mine, std::move(f));
+  if (due >= armed_) return mine;
   armed_ = due;
   const auto delay = std::chrono::ceil<std::chrono::milliseconds>(due - clock_.steady());
   runner_->poke_after(std::max(delay, std::chrono::milliseconds(0)));
+  return mine;
+}
+
+void alarms::cancel(const ticket& t) {
+  std::function<void()> freed;  // after the lock: what it holds may end things
+  std::lock_guard lock(mutex_);
+  const auto it = waiting_.find(t);
+  if (it == waiting_.end()) return;
+  freed = std::move(it->second);
+  waiting_.erase(it);
+}
+
+std::size_t alarms::waiting() const {
+  std::lock_guard lock(mutex_);
+  return waiting_.size();
 }
 
 void alarms::stretch() {
   const auto now = clock_.steady();
-  std::vector<std::shared_ptr<std::function<void()>>> due;
+  std::vector<std::function<void()>> due;
   {
     std::lock_guard lock(mutex_);
     // A leftover of a delay that an earlier one replaced ends here; one that armed again would never die out.
     if (stopped_ || now + slack < armed_) return;
-    while (!heap_.empty() && heap_.top().due <= now) {
-      due.push_back(heap_.top().f);
-      heap_.pop();
+    while (!waiting_.empty() && waiting_.begin()->first.first <= now) {
+      due.push_back(std::move(waiting_.begin()->second));
+      waiting_.erase(waiting_.begin());
     }
   }
-  for (const auto& f : due) (*f)();
+  for (const auto& f : due) f();
   if (now >= next_tick_) {
     next_tick_ = now + tick;
     each_second_();
   }
   std::lock_guard lock(mutex_);
   if (stopped_) return;
-  armed_ = heap_.empty() ? next_tick_ : std::min(heap_.top().due, next_tick_);
+  armed_ = waiting_.empty() ? next_tick_ : std::min(waiting_.begin()->first.first, next_tick_);
   const auto delay = std::chrono::ceil<std::chrono::milliseconds>(armed_ - clock_.steady());
   runner_->poke_after(std::max(delay, std::chrono::milliseconds(0)));
 }

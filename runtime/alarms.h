@@ -1,12 +1,12 @@
-// Everything in the host that waits for a time: one heap, one armed delay of at most a second.
+// Everything in the host that waits for a time: one queue, one armed delay of at most a second.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <queue>
-#include <vector>
+#include <utility>
 
 #include "runtime/clock.h"
 #include "runtime/scheduler.h"
@@ -21,25 +21,26 @@ class alarms {
   void start();
   void stop();
 
-  void at(std::chrono::steady_clock::time_point due, std::function<void()> f);
-  void after(std::chrono::milliseconds delay, std::function<void()> f) { at(clock_.steady() + delay, std::move(f)); }
+  using time = std::chrono::steady_clock::time_point;
+  /// Which alarm, for who may not need it any more: when it is due and how many came before it.
+  using ticket = std::pair<time, std::uint64_t>;
+
+  ticket at(time due, std::function<void()> f);
+  ticket after(std::chrono::milliseconds delay, std::function<void()> f) { return at(clock_.steady() + delay, std::move(f)); }
+  /// Frees what it holds; does nothing when it has rung. It may be ringing now.
+  void cancel(const ticket&);
+  std::size_t waiting() const;
 
  private:
-  using time = std::chrono::steady_clock::time_point;
-  struct entry {
-    time due;
-    std::uint64_t order;
-    std::shared_ptr<std::function<void()>> f;
-    bool operator<(const entry& o) const { return due != o.due ? due > o.due : order > o.order; }
-  };
 
   void stretch();
 
   const clock& clock_;
   const std::function<void()> each_second_;
   std::unique_ptr<runner> runner_;
-  std::mutex mutex_;
-  std::priority_queue<entry> heap_;
+  mutable std::mutex mutex_;
+  /// In the order in which they are due.
+  std::map<ticket, std::function<void()>> waiting_;
   std::uint64_t order_ = 0;
   time next_tick_{};
   /// When the newest armed delay ends.

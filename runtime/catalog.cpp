@@ -73,4 +73,11 @@ const known_kind* catalog::find(std::string_view name) const {
   return it == known_.end() ? nullptr : &it->second;
 }
 
+bool catalog::knows_all_of(const key& k) const {
+  for (auto up = std::optional(k); up; up = up->parent()) {
+    if (!find(up->kind())) return false;
+  }
+  return true;
+}
+
 }  // namespace troupe

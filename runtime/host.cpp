@@ -106,7 +106,7 @@ class host::impl : public host_core {
     mailbox_item item = read_item{std::move(f), time.steady() + timeout};
     const auto d = deliver(k, item, lane::interactive, 256, true);
     if (d == delivered::accepted) return;
-    const auto why = to_problem(d, k);
+    const auto why = refusal(d, k);
     std::get<read_item>(item).run(nullptr, &why);
   }
 
@@ -206,7 +206,7 @@ void host::command(client_command c, reply_handler done) {
   const auto deadline = impl_->time.steady() + c.timeout;
   mailbox_item item = client_item{std::move(c), row, std::move(done), deadline, false};
   const auto d = impl_->deliver(to, item, l, bytes, true);
-  if (d != delivered::accepted) std::get<client_item>(item).answer(reply{to_problem(d, to)});
+  if (d != delivered::accepted) std::get<client_item>(item).answer(reply{impl_->refusal(d, to)});
 }
 
 void host::command_as_host(const key& to, std::string_view name, json body, std::string id, reply_handler done,
@@ -223,7 +223,7 @@ void host::command_as_host(const key& to, std::string_view name, json body, std:
   const auto deadline = impl_->time.steady() + c.timeout;
   mailbox_item item = client_item{std::move(c), row, std::move(done), deadline, true};
   const auto d = impl_->deliver(to, item, row->row->in, 512, false, create);
-  if (d != delivered::accepted) std::get<client_item>(item).answer(reply{to_problem(d, to)});
+  if (d != delivered::accepted) std::get<client_item>(item).answer(reply{impl_->refusal(d, to)});
 }
 
 void host::query(client_query q, reply_handler done) {
@@ -241,18 +241,33 @@ void host::query(client_query q, reply_handler done) {
   });
 }
 
+namespace {
+
+// A gate that never completes must not hold a thread for ever; the timeout is also what the sweep answers by, a moment later.
+reply wait_for(std::future<reply> answer, std::chrono::milliseconds timeout, const std::string& what, const key& at) {
+  if (answer.wait_for(timeout) == std::future_status::ready) return answer.get();
+  return reply{problem{504, "timed_out", "no answer in time from " + at.str() + " to " + what +
+                                             "; a command may still be applied: ask again with the same id"}};
+}
+
+}  // namespace
+
 reply host::call(client_command c) {
   const auto promised = std::make_shared<std::promise<reply>>();
-  auto answer = promised->get_future();
+  const auto timeout = c.timeout;
+  const auto name = c.name;
+  const auto to = c.to;
   command(std::move(c), [promised](reply r) { promised->set_value(std::move(r)); });
-  return answer.get();
+  return wait_for(promised->get_future(), timeout, name, to);
 }
 
 reply host::ask(client_query q) {
   const auto promised = std::make_shared<std::promise<reply>>();
-  auto answer = promised->get_future();
+  const auto timeout = q.timeout;
+  const auto name = q.name;
+  const auto to = q.to;
   query(std::move(q), [promised](reply r) { promised->set_value(std::move(r)); });
-  return answer.get();
+  return wait_for(promised->get_future(), timeout, name, to);
 }
 
 void host::snapshot(const key& k, const std::string& principal, snapshot_handler done) {

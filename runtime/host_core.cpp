@@ -33,19 +33,6 @@ std::size_t awake_by_descriptors() {
 
 }  // namespace
 
-problem to_problem(delivered d, const key& k) {
-  switch (d) {
-    case delivered::no_actor: return not_found("there is no actor " + k.str());
-    case delivered::full: return too_many("mailbox_full", k.str() + " has as many commands waiting as it can hold; try again later");
-    case delivered::quarantined: return quarantined_problem(k, "it failed too often");
-    case delivered::too_many_awake:
-      return unavailable("too_many_awake", "as many actors are awake as this server can hold; try again later");
-    case delivered::stopping: return unavailable("shutting_down", "the server is shutting down");
-    case delivered::accepted: break;
-  }
-  return {500, "internal", "no problem"};
-}
-
 host_core::host_core(host_options o)
     : options(std::move(o)),
       kinds(options.kinds),
@@ -120,6 +107,7 @@ delivered host_core::deliver(const key& to, mailbox_item& item, lane l, std::siz
   for (;;) {
     auto c = awake(to);
     if (!c) {
+      if (!kinds.knows_all_of(to)) return delivered::no_actor;
       std::optional<directory_entry> entry;
       try {
         entry = dir.find(to);
@@ -144,6 +132,28 @@ delivered host_core::deliver(const key& to, mailbox_item& item, lane l, std::siz
       case pushed::closed: break;  // It fell asleep just now: wake it again.
     }
   }
+}
+
+problem host_core::refusal(delivered d, const key& k) {
+  switch (d) {
+    case delivered::no_actor: return not_found("there is no actor " + k.str());
+    case delivered::full: return too_many("mailbox_full", k.str() + " has as many commands waiting as it can hold; try again later");
+    case delivered::quarantined: return quarantined_problem(k, why_quarantined(k));
+    case delivered::too_many_awake:
+      return unavailable("too_many_awake", "as many actors are awake as this server can hold; try again later");
+    case delivered::stopping: return unavailable("shutting_down", "the server is shutting down");
+    case delivered::accepted: break;
+  }
+  return {500, "internal", "no problem"};
+}
+
+std::string host_core::why_quarantined(const key& k) {
+  try {
+    if (const auto entry = dir.find(k); entry && !entry->quarantined.empty()) return entry->quarantined;
+  } catch (const storage::error& e) {
+    log("directory", k.str() + ": " + e.what());
+  }
+  return "it failed too often";
 }
 
 void host_core::settle(const key& sender, settlement s) {

@@ -51,8 +51,6 @@ struct counters {
 
 enum class delivered { accepted, no_actor, full, quarantined, too_many_awake, stopping };
 
-problem to_problem(delivered, const key&);
-
 /// Thread-safe. The impl behind troupe::host.
 class host_core {
  public:
@@ -64,6 +62,8 @@ class host_core {
 
   /// Wakes the actor if need be. Takes the item only when accepted.
   delivered deliver(const key&, mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create = false);
+  /// Why something was not delivered, for whoever sent it.
+  problem refusal(delivered, const key&);
   /// To a sender that is awake; a sleeping one has nothing unsettled.
   void settle(const key& sender, settlement);
   /// Out of the table, unless something arrived meanwhile.
@@ -92,6 +92,7 @@ class host_core {
 
  private:
   void sweep();
+  std::string why_quarantined(const key&);
   std::unique_ptr<scheduler> own_scheduler_;
 
  public:

@@ -183,6 +183,7 @@ work::work(const key& self, drivers d, std::shared_ptr<work_sink> sink)
 work::~work() {
   *alive_ = false;
   for (auto& [n, e] : effects_) {
+    forget_deadline(e);
     if (e.run) e.run->cancel(std::nullopt);
   }
   for (auto& [id, f] : feeds_) {
@@ -193,7 +194,7 @@ work::~work() {
 void work::add(effect_row row, bool resumed) {
   number_of_[row.id] = row.number;
   const auto number = row.number;
-  effects_[number] = open_effect{std::move(row), resumed, false, nullptr};
+  effects_[number] = open_effect{std::move(row), resumed, false, nullptr, {}};
 }
 
 void work::add(feed_row row) {
@@ -232,6 +233,7 @@ const feed_row* work::find_feed(const std::string& id) const {
 void work::done(const std::string& id) {
   const auto it = number_of_.find(id);
   if (it == number_of_.end()) return;
+  forget_deadline(effects_.at(it->second));
   effects_.erase(it->second);
   number_of_.erase(it);
 }
@@ -296,7 +298,7 @@ void work::start(open_effect& e) {
     return e.run->finish(problem{503, "interrupted", "the server went down while " + e.row.kind + " was in progress"});
   }
   if (left.count() <= 0) return expire(id, attempt);
-  drivers_.alarm.after(left, [sink = sink_, this, alive = alive_, id, attempt] {
+  e.ends = drivers_.alarm.after(left, [sink = sink_, this, alive = alive_, id, attempt] {
     sink->later([this, alive, id, attempt] {
       if (*alive) expire(id, attempt);
     });
@@ -314,6 +316,7 @@ void work::retry(const std::string& id, int attempt, problem why) {
   if (it == number_of_.end()) return;
   auto& e = effects_[it->second];
   if (e.row.attempt != attempt) return;
+  forget_deadline(e);
   e.run.reset();
   e.resumed = true;
   ++e.row.attempt;
@@ -332,6 +335,10 @@ void work::retry(const std::string& id, int attempt, problem why) {
       pump();
     });
   });
+}
+
+void work::forget_deadline(open_effect& e) {
+  if (auto t = std::exchange(e.ends, std::nullopt)) drivers_.alarm.cancel(*t);
 }
 
 void work::expire(const std::string& id, int attempt) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -82,6 +83,8 @@ class work {
     bool resumed = false;
     bool waiting_to_retry = false;
     std::shared_ptr<effect_attempt> run;
+    /// The deadline of `run`.
+    std::optional<alarms::ticket> ends;
   };
   struct open_feed {
     feed_row row;
@@ -90,6 +93,8 @@ class work {
   void start(open_effect&);
   void retry(const std::string& id, int attempt, problem why);
   void expire(const std::string& id, int attempt);
+  /// Whether or not it ended by its deadline: the alarm for that holds nothing any more.
+  void forget_deadline(open_effect&);
 
   const key self_;
   const drivers drivers_;

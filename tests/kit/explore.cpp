@@ -37,23 +37,23 @@ class work_folder {
   fs::path path_;
 };
 
-struct run_record {
+struct life {
   disk_record disk;
   outside seen;
 };
 
-run_record run_once(const scenario& s, const fs::path& data, std::uint64_t seed) {
-  fs::remove_all(data);
-  run_record r;
-  simulation first(s, data, seed, nullptr, 0, &r.disk);
-  first.live();
-  r.seen = first.seen();
-  return r;
+// The next life on what the one before left, recorded.
+life run(const scenario& s, const fs::path& data, std::uint64_t dice, const outside* before, std::size_t ended_at) {
+  life l;
+  simulation is(s, data, dice, before, ended_at, &l.disk);
+  is.live();
+  l.seen = is.seen();
+  return l;
 }
 
-void run_on(const scenario& s, const fs::path& data, std::uint64_t dice, const run_record& r, std::size_t step) {
-  simulation next(s, data, dice, &r.seen, step, nullptr);
-  next.live();
+void go_to(disk_player& p, std::size_t step) {
+  while (p.at() < step && p.step()) {
+  }
 }
 
 // Whether ending so after this event can show anything that ending so after the one before could not.
@@ -79,72 +79,103 @@ class explorer {
   explorer(const scenario& s, const explore_options& o) : scenario_(s), options_(o) {}
 
   exploration all() {
-    for (auto seed = options_.seed; found_.points < options_.points && !found_.broken; ++seed) every_step(seed);
+    for (auto seed = options_.seed; !enough(); ++seed) every_step(seed);
     return found_;
   }
 
-  // "SEED" or "SEED:STEP:ENDING:DICE"
+  // SEED, then :STEP:ENDING:DICE for each life that was ended.
   exploration one(const std::string& what) {
     std::istringstream in(what);
-    std::string how;
-    char colon = 0;
-    exploration::broken_law at{};
-    std::size_t step = 0;
-    if (!(in >> at.seed)) throw std::invalid_argument("TROUPE_REPLAY is SEED or SEED:STEP:ENDING:DICE, not " + what);
-    if (in >> colon >> step) {
-      at.step = step;
-      in >> colon;
-      std::getline(in, how, ':');
-      in >> at.dice;
-      at.how = static_cast<ending>(std::ranges::find(names, how) - names);
+    std::vector<std::string> parts;
+    for (std::string part; std::getline(in, part, ':');) parts.push_back(part);
+    if (parts.size() % 3 != 1) throw std::invalid_argument("TROUPE_REPLAY is SEED or SEED:STEP:ENDING:DICE, not " + what);
+    exploration::broken_law at{std::stoull(parts[0]), {}, {}};
+    for (std::size_t n = 1; n < parts.size(); n += 3) {
+      at.cuts.push_back({std::stoull(parts[n]), static_cast<ending>(std::ranges::find(names, parts[n + 1]) - names),
+                         std::stoull(parts[n + 2])});
     }
     guarded(at, [&] {
-      const auto r = run_once(scenario_, folder_.data(), at.seed);
-      ++found_.runs;
-      if (!at.step) return;
-      disk_player player(r.disk);
-      while (player.at() < *at.step && player.step()) {
+      auto l = first(at.seed);
+      for (const auto& c : at.cuts) {
+        disk_player player(l.disk);
+        go_to(player, c.step);
+        l = next(player, c, l.seen);
       }
-      player.leave(folder_.data(), at.how, at.dice);
-      ++found_.points;
-      run_on(scenario_, folder_.data(), at.dice, r, *at.step);
     });
     return found_;
   }
 
  private:
+  bool enough() const { return found_.points >= options_.points || found_.broken; }
+
   template <class F>
-  bool guarded(exploration::broken_law at, F&& f) {
+  bool guarded(const exploration::broken_law& at, F&& f) {
     try {
       f();
       return true;
     } catch (const std::exception& e) {
-      at.what = e.what();
-      found_.broken = std::move(at);
+      found_.broken = at;
+      found_.broken->what = e.what();
       return false;
     }
   }
 
-  void every_step(std::uint64_t seed) {
-    run_record r;
-    exploration::broken_law at{seed, {}, {}, 0, {}};
-    if (!guarded(at, [&] { r = run_once(scenario_, folder_.data(), seed); })) return;
+  life first(std::uint64_t seed) {
+    fs::remove_all(folder_.data());
     ++found_.runs;
-    const auto moments = moments_of(r.seen);
-    disk_player player(r.disk);
+    return run(scenario_, folder_.data(), seed, nullptr, 0);
+  }
+
+  life next(const disk_player& player, const exploration::cut& c, const outside& seen) {
+    player.leave(folder_.data(), c.how, c.dice);
+    ++found_.points;
+    return run(scenario_, folder_.data(), c.dice, &seen, c.step);
+  }
+
+  static exploration::cut cut_at(std::size_t step, int n, std::uint64_t dice) {
+    return {step, n == 0 ? ending::killed : n == 1 ? ending::power_lost : ending::power_torn, dice};
+  }
+
+  void every_step(std::uint64_t seed) {
+    life l;
+    exploration::broken_law at{seed, {}, {}};
+    if (!guarded(at, [&] { l = first(seed); })) return;
+    const auto moments = moments_of(l.seen);
+    disk_player player(l.disk);
+    if (seed != options_.seed) go_to(player, opened(l.seen));
+    at.cuts.resize(1);
     while (player.step()) {
-      const auto& event = r.disk.events[player.at() - 1].event;
+      const auto& event = l.disk.events[player.at() - 1].event;
       for (int n = 0; n < 2 + options_.torn; ++n) {
-        at.step = player.at();
-        at.how = n == 0 ? ending::killed : n == 1 ? ending::power_lost : ending::power_torn;
-        at.dice = seed * 1'000'003 + player.at() * 101 + static_cast<std::uint64_t>(n);
-        if (!worth_it(at.how, event, moments.contains(player.at()))) continue;
-        player.leave(folder_.data(), at.how, at.dice);
-        ++found_.points;
-        if (!guarded(at, [&] { run_on(scenario_, folder_.data(), at.dice, r, player.at()); })) return;
-        if (found_.points >= options_.points) return;
+        const auto dice = seed * 1'000'003 + player.at() * 101 + static_cast<std::uint64_t>(n);
+        at.cuts[0] = cut_at(player.at(), n, dice);
+        if (!worth_it(at.cuts[0].how, event, moments.contains(player.at()))) continue;
+        life recovery;
+        if (!guarded(at, [&] { recovery = next(player, at.cuts[0], l.seen); })) return;
+        if (dice % options_.cut_recoveries == 0) some_steps(at, recovery, dice);
+        if (enough()) return;
       }
     }
+  }
+
+  // Of a recovery.
+  void some_steps(exploration::broken_law at, const life& recovery, std::uint64_t dice) {
+    constexpr int ended_at_each = 4;
+    at.cuts.resize(2);
+    std::mt19937_64 random(dice);
+    for (int n = 0; n < ended_at_each && !recovery.disk.events.empty(); ++n) {
+      disk_player player(recovery.disk);
+      at.cuts[1] = cut_at(1 + random() % recovery.disk.events.size(), static_cast<int>(random() % 3), random());
+      go_to(player, at.cuts[1].step);
+      if (!guarded(at, [&] { next(player, at.cuts[1], recovery.seen); })) return;
+    }
+  }
+
+  static std::size_t opened(const outside& seen) {
+    std::size_t last = 0;
+    for (const auto& i : seen.intentions)
+      if (i.from_host) last = std::max(last, i.answered.value_or(0));
+    return last;
   }
 
   const scenario& scenario_;
@@ -159,9 +190,8 @@ std::string exploration::text() const {
   const auto looked = std::to_string(points) + " points of " + std::to_string(runs) + " runs";
   if (!broken) return looked + ", every law held";
   auto replay = std::to_string(broken->seed);
-  if (broken->step) {
-    replay += ':' + std::to_string(*broken->step) + ':' + names[static_cast<std::size_t>(broken->how)] + ':' +
-              std::to_string(broken->dice);
+  for (const auto& c : broken->cuts) {
+    replay += ':' + std::to_string(c.step) + ':' + names[static_cast<std::size_t>(c.how)] + ':' + std::to_string(c.dice);
   }
   return "after " + looked + ": " + broken->what + "; again with TROUPE_REPLAY=" + replay;
 }

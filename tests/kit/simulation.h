@@ -162,12 +162,16 @@ class simulation {
 
 struct exploration {
   std::size_t runs = 0, points = 0;
+  /// Where a life was ended, and the dice of the next.
+  struct cut {
+    std::size_t step;
+    storage::testing::ending how;
+    std::uint64_t dice;
+  };
   struct broken_law {
     std::uint64_t seed;
-    /// Where the run was ended; nothing: it broke by itself.
-    std::optional<std::size_t> step = {};
-    storage::testing::ending how = {};
-    std::uint64_t dice = 0;
+    /// One for each life but the last; none: the first broke by itself.
+    std::vector<cut> cuts;
     std::string what;
   };
   std::optional<broken_law> broken;
@@ -181,9 +185,12 @@ struct explore_options {
   std::uint64_t seed = 1;
   /// Endings with torn writes at each step, beside a killed process and a clean power cut.
   int torn = 2;
+  /// One in so many points has its recovery ended too, at some of its steps.
+  std::uint64_t cut_recoveries = 50;
 };
 
 /// Runs with one seed after the other, each ended at every step, until that many points were looked at or a law broke.
+/// The steps that make the first actors are gone through with the first seed alone.
 /// With TROUPE_REPLAY in the environment only that point.
 exploration explore(const scenario&, explore_options = {});
 

@@ -179,3 +179,37 @@ TEST_CASE("a stop in the middle of work answers everyone, and what was acknowled
   CHECK(amount(h, 0) >= 1000 + acknowledged);
   CHECK(amount(h, 0) <= 1000 + acknowledged + 4);
 }
+
+TEST_CASE("a blocking call ends with its timeout when the gate never completes") {
+  class shut final : public durability_gate {
+   public:
+    void durable(const key&, std::uint64_t, std::function<void(bool)> done) override { kept.push_back(std::move(done)); }
+    std::vector<std::function<void(bool)>> kept;
+  } gate;
+  folder data;
+  auto o = options(data.path() / "data");
+  o.gate = &gate;
+  host h(std::move(o));
+  h.start();
+  h.command_as_host(key("bank/b"), "bank.open", json::object(), "open", [](reply) {}, true);
+  const auto r = h.call({.to = key("bank/b"), .id = "1", .name = "bank.make", .body = {{"account", "a"}, {"amount", 1}}, .principal = "ada", .timeout = 100ms});
+  REQUIRE(!r.ok());
+  CHECK(r.error().code == "timed_out");
+  h.stop();
+}
+
+TEST_CASE("a file below an actor in a folder of no kind is no actor, whatever its name") {
+  folder data;
+  auto o = options(data.path() / "data");
+  host h(std::move(o));
+  h.start();
+  as_host(h, "bank/b", "bank.open", json::object(), "open", true);
+  const auto planted = data.path() / "data/bank/b/files/x/account/evil";
+  std::filesystem::create_directories(planted);
+  std::filesystem::copy_file(data.path() / "data/bank/b/actor.sqlite", planted / "actor.sqlite");
+  const auto r = h.call({.to = key("bank/b/files/x/account/evil"), .id = "1", .name = "account.deposit", .body = {{"amount", 1}}, .principal = "ada"});
+  REQUIRE(!r.ok());
+  CHECK(r.error().status == 404);
+  CHECK(std::filesystem::file_size(planted / "actor.sqlite") > 0);
+  h.stop();
+}
