@@ -326,10 +326,13 @@ std::uint64_t fault_vfs::steps() const {
   return state_->steps;
 }
 
-void fault_vfs::record(disk_record* to) {
+void fault_vfs::record(disk_record* to, const std::filesystem::path& folder) {
   std::lock_guard lock(state_->mutex);
   if (to && !state_->files.empty()) throw std::logic_error("a record begins before the first file is open");
   state_->record = to;
+  std::error_code none;
+  for (const auto& e : std::filesystem::recursive_directory_iterator(folder, none))
+    if (to && e.is_regular_file()) state_->find(e.path());
 }
 
 void fault_vfs::notice_moved_files() {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -72,8 +73,9 @@ class fault_vfs {
   void cut_power_at(std::uint64_t nth);
   bool powered() const;
 
-  // From now on every event of every file goes into the record too; null ends it. Before any file is open.
-  void record(disk_record*);
+  // From now on every event of every file goes into the record too, with what lies in `folder` now; null ends it.
+  // Before any file is open.
+  void record(disk_record*, const std::filesystem::path& folder = {});
   // Files that somebody moved or deleted without SQLite, and synced the folder: gone from the disk.
   void notice_moved_files();
 

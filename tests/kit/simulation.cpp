@@ -69,7 +69,7 @@ simulation::simulation(const scenario& s, fs::path data, std::uint64_t seed, con
       random_(seed),
       disk_(storage::testing::reach::everything),
       ids_(before ? ids_of_one_life * static_cast<std::uint64_t>(before->lives) : 0) {
-  disk_.record(record_);
+  disk_.record(record_, data_);
   if (before) {
     seen_.lives = before->lives + 1;
     for (auto i : before->intentions) {

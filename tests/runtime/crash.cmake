@@ -21,4 +21,5 @@ troupe_test(crash_point_tests
     ${CMAKE_CURRENT_LIST_DIR}/crash_points_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/ledger.cpp
   LINK crash_bank simulation_kit
-  LABELS runtime crash)
+  LABELS crash
+  TIMEOUT 14400)
