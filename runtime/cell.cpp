@@ -278,6 +278,7 @@ void cell::close_file() {
 void cell::try_sleep() {
   if (!mailbox_.empty() || !held_.empty() || !outbox_.empty() || !own_items_.empty() || !work_->empty()) return;
   if (!settled_rows_.empty()) {
+    if (host_.delivery_held()) return;
     run_turn({}, {});
     if (!db_ || !held_.empty() || !quarantined_.empty()) return;
   }

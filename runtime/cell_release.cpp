@@ -152,6 +152,7 @@ void cell::deliver_outbox() {
     more_to_send_ = false;
     return;
   }
+  if (host_.delivery_held()) return;
   const auto push = [&](const message_ptr& m, std::uint64_t base) {
     mailbox_item item = message_item{m, base};
     switch (host_.deliver(m->to, item, m->in, m->bytes, false, may_create(*m))) {

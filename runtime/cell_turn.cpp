@@ -119,7 +119,7 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
       db_->rollback();
       out.turn = turn_;
       out.at = at_;
-      settled_rows_.clear();
+      if (state.settled) settled_rows_.clear();
       return hold(std::move(out));
     }
     if (state.retired) say_farewell(state);
@@ -169,7 +169,7 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
   turn_ = out.turn;
   at_ = out.at;
   pause_ = {};
-  settled_rows_.clear();
+  if (state.settled) settled_rows_.clear();
   if (state.timers_changed) {
     try {
       next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
@@ -302,6 +302,8 @@ void cell::write_record(turn_state& state, turn_output& out, std::string_view na
 }
 
 void cell::housekeeping(turn_state& state) {
+  if (host_.delivery_held()) return;
+  state.settled = true;
   for (const auto& [to, upto] : settled_rows_) {
     db_->run("DELETE FROM rt_outbox WHERE target = ? AND lane = ? AND number <= ?", to.first,
              static_cast<int>(to.second), static_cast<std::int64_t>(upto));

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "runtime/data_lock.h"
 #include "runtime/host.h"
 #include "runtime/tables.h"
 
@@ -16,29 +17,24 @@ namespace troupe {
 
 namespace fs = std::filesystem;
 
-class directory::lock_file {
- public:
-  explicit lock_file(const fs::path& data) {
-    make_durable_folders(data);
-    const auto path = data / "lock";
-    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "open " + path.string());
-    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-    const int why = errno;
-    ::close(fd_);
-    if (why != EWOULDBLOCK) throw std::system_error(why, std::generic_category(), "lock " + path.string());
-    throw data_folder_in_use("the data folder " + data.string() +
-                             " is in use by another server; stop that one, or give another folder with --data");
-  }
-  ~lock_file() { ::close(fd_); }
+data_lock::data_lock(const fs::path& data) {
+  make_durable_folders(data);
+  const auto path = data / "lock";
+  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "open " + path.string());
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  const int why = errno;
+  ::close(fd_);
+  if (why != EWOULDBLOCK) throw std::system_error(why, std::generic_category(), "lock " + path.string());
+  throw data_folder_in_use("the data folder " + data.string() +
+                           " is in use by another server; stop that one, or give another folder with --data");
+}
 
- private:
-  int fd_ = -1;
-};
+data_lock::~data_lock() { ::close(fd_); }
 
 directory::directory(const fs::path& data, storage::durability sync)
     : data_(fs::absolute(data)),
-      lock_(std::make_unique<lock_file>(data_)),
+      lock_(data_),
       db_(data_ / "host.sqlite", storage::open_options{.sync = sync, .cache_kib = 1024}) {
   db_.migrate(directory_tables(), "directory");
   storage::transaction t(db_);
@@ -210,13 +206,20 @@ void directory::empty_trash(timestamp now, std::chrono::hours kept) {
   }
 }
 
-void sync_folder(const fs::path& folder) {
+namespace {
+
+void sync_by(int (*call)(int), const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) throw std::system_error(errno, std::generic_category(), "open " + folder.string());
-  const int failed = ::fsync(fd) ? errno : 0;
+  const int failed = call(fd) ? errno : 0;
   ::close(fd);
   if (failed) throw std::system_error(failed, std::generic_category(), "sync " + folder.string());
 }
+
+}  // namespace
+
+void sync_folder(const fs::path& folder) { sync_by(::fsync, folder); }
+void sync_tree(const fs::path& folder) { sync_by(::syncfs, folder); }
 
 void make_durable_folders(const fs::path& folder) {
   if (fs::is_directory(folder)) return;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/data_lock.h"
 #include "runtime/key.h"
 #include "runtime/topic.h"
 #include "storage/database.h"
@@ -72,10 +73,8 @@ class directory {
   std::filesystem::path own_file() const { return data_ / "host.sqlite"; }
 
  private:
-  class lock_file;
-
   const std::filesystem::path data_;
-  std::unique_ptr<lock_file> lock_;
+  const data_lock lock_;
   std::mutex mutex_;
   storage::database db_;
   std::int64_t run_ = 0, trusted_from_ = 0;
@@ -84,5 +83,7 @@ class directory {
 /// Creates a folder and its missing parents, each one's parent synced, bottom up.
 void make_durable_folders(const std::filesystem::path& folder);
 void sync_folder(const std::filesystem::path& folder);
+/// All that was written to the file system of a folder is on its disk.
+void sync_tree(const std::filesystem::path& folder);
 
 }  // namespace troupe

@@ -121,6 +121,8 @@ class data_folder_in_use : public std::runtime_error {
 };
 
 class host_core;
+struct backup_result;
+struct backup_options;
 
 /// Thread-safe throughout. Callbacks run on scheduler threads and must return at once.
 class host {
@@ -183,6 +185,7 @@ class host {
 
  private:
   friend class inspector;
+  friend backup_result back_up(host&, const std::filesystem::path&, const backup_options&);
   class impl;
   host_core& core() const;
   std::unique_ptr<impl> impl_;

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <future>
 #include <thread>
 
 #include "runtime/cell_parts.h"
@@ -16,6 +17,7 @@ constexpr std::size_t due_at_once = 256;
 constexpr std::size_t evict_at_once = 32;
 constexpr std::chrono::hours trash_kept{24 * 7};
 constexpr std::chrono::seconds stop_deadline{10};
+constexpr std::chrono::seconds hold_deadline{30};
 constexpr std::uint64_t descriptors_for_others = 2000;
 constexpr std::uint64_t descriptors_per_actor = 3;
 constexpr std::uint64_t most_awake = 10'000;
@@ -187,6 +189,29 @@ std::vector<std::shared_ptr<cell>> host_core::all_awake() const {
 std::size_t host_core::awake_count() const {
   std::lock_guard lock(cells_mutex_);
   return cells_.size();
+}
+
+void host_core::hold_delivery() {
+  struct barrier {
+    std::promise<void> passed;
+    ~barrier() { passed.set_value(); }
+  };
+  delivery_held_ = true;
+  auto last = std::make_shared<barrier>();
+  auto passed = last->passed.get_future();
+  for (const auto& c : all_awake()) {
+    c->later([c = c.get(), last] { c->when_durable([last] {}); });
+  }
+  last.reset();
+  if (passed.wait_for(hold_deadline) == std::future_status::ready) return;
+  resume_delivery();
+  throw std::runtime_error("some actors did not come to the end of their turn within " +
+                           std::to_string(hold_deadline.count()) + " s; try again when the server has less to do");
+}
+
+void host_core::resume_delivery() {
+  delivery_held_ = false;
+  for (const auto& c : all_awake()) c->poke();
 }
 
 std::optional<problem> host_core::check(const std::string& principal, const key& k, std::string_view role) const {

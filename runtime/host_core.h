@@ -75,6 +75,13 @@ class host_core {
   std::optional<problem> check(const std::string& principal, const key&, std::string_view role) const;
   void log(std::string_view area, std::string_view text) const;
   bool stopping() const { return stopping_; }
+
+  /// From now on nothing passes from one actor to another and no sender forgets what it sent, while turns go on: files
+  /// that are copied meanwhile agree with each other. Returns when every turn that had begun is in its file and told
+  /// (watch_turns); throws std::runtime_error when that takes too long. Never from a stretch.
+  void hold_delivery();
+  void resume_delivery();
+  bool delivery_held() const { return delivery_held_; }
   /// The state of an actor without waking it, when that is known: what `have` and ETags are compared with.
   std::optional<revision_id> known_state(const key&);
 
@@ -105,6 +112,7 @@ class host_core {
   std::unordered_map<key, std::shared_ptr<cell>> cells_;
   std::size_t awake_limit_ = 0;
   std::atomic<bool> stopping_ = false, stopped_ = false, started_ = false;
+  std::atomic<bool> delivery_held_ = false;
   /// A wake was refused for want of room: the sweep makes some.
   std::atomic<bool> crowded_ = false;
 

@@ -45,6 +45,9 @@ class turn_state {
   /// Anything at all was written: there is something to commit.
   bool written = false;
 
+  /// Rows of the outbox that are settled went with this turn.
+  bool settled = false;
+
   /// Counters that live in the cell, with their values before the current command.
   std::vector<std::pair<std::uint64_t*, std::uint64_t>> undo;
 

@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "storage/database.h"
+#include "storage/reader.h"
 
 namespace troupe::storage {
 namespace {
@@ -57,15 +58,18 @@ class unfinished {
 
 }  // namespace
 
-void database::backup_to(const std::filesystem::path& target, const progress& report) {
-  auto tried = fmt::format("copy {} to a backup", file_.native());
-  if (in_transaction()) raise_misuse("a transaction is open", tried, file_);
+namespace {
+
+// The copy needs no log beside it: it is one file, until somebody opens it to write.
+void copy(SQLite::Database& from, const std::filesystem::path& file, const std::filesystem::path& target, int pages,
+          const database::progress& report) {
+  auto tried = fmt::format("copy {} to a backup", file.native());
   unfinished guard(target);
   try {
-    SQLite::Database copy(target.c_str(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX);
-    SQLite::Backup backup(copy, *connection_);
+    SQLite::Database copied(target.c_str(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX);
+    SQLite::Backup backup(copied, from);
     for (;;) {
-      int code = backup.executeStep(pages_per_step);
+      int code = backup.executeStep(pages);
       if (code == SQLITE_DONE) break;
       if (code != SQLITE_OK) raise(code, 0, sqlite3_errstr(code), tried, target);
       if (report && !report(backup.getRemainingPageCount(), backup.getTotalPageCount()))
@@ -75,10 +79,29 @@ void database::backup_to(const std::filesystem::path& target, const progress& re
   } catch (const SQLite::Exception& e) {
     raise(e.getExtendedErrorCode(), errno, e.what(), tried, target);
   }
+  try {
+    SQLite::Database copied(target.c_str(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX);
+    copied.exec("PRAGMA journal_mode=DELETE");
+  } catch (const SQLite::Exception& e) {
+    raise(e.getExtendedErrorCode(), errno, e.what(), tried, target);
+  }
   sync_path(target, tried);
   auto folder = target.parent_path();
   sync_path(folder.empty() ? "." : folder, tried);
   guard.keep();
+}
+
+}  // namespace
+
+void database::backup_to(const std::filesystem::path& target, const progress& report) {
+  if (in_transaction())
+    raise_misuse("a transaction is open", fmt::format("copy {} to a backup", file_.native()), file_);
+  copy(*connection_, file_, target, pages_per_step, report);
+}
+
+// In one step, which is one read transaction: a copy in several would begin anew with every commit of the writer.
+void reader::copy_to(const std::filesystem::path& target) {
+  copy(*connection_, file_, target, -1, {});
 }
 
 std::vector<std::string> database::check(check_depth depth) {

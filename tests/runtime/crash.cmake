@@ -7,6 +7,7 @@ target_link_libraries(crash_program PRIVATE crash_bank)
 
 troupe_test(crash_tests
   SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/backup_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/crash_verify.cpp
     ${CMAKE_CURRENT_LIST_DIR}/crash_disk_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/crash_test.cpp

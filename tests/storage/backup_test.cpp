@@ -1,6 +1,7 @@
 #include <fstream>
 
 #include "storage/database.h"
+#include "storage/reader.h"
 #include "tests/storage/expect.h"
 #include "tests/storage/scratch.h"
 
@@ -82,4 +83,15 @@ TEST_CASE_FIXTURE(filled,
 TEST_CASE_FIXTURE(filled, "a reference to a row that is not there is found by the check") {
   db.script("CREATE TABLE c(t REFERENCES t(id)); PRAGMA foreign_keys=OFF; INSERT INTO c VALUES(-1)");
   CHECK(db.check().size() == 1);
+}
+
+TEST_CASE_FIXTURE(filled, "a reader copies a file beside its writer, as one file without a log") {
+  db.run("INSERT INTO t(body) VALUES('last')");
+  reader(file).copy_to(dir / "copy.sqlite");
+  db.run("INSERT INTO t(body) VALUES('after')");
+  CHECK(!std::filesystem::exists(dir / "copy.sqlite-wal"));
+  reader copy(dir / "copy.sqlite");
+  CHECK(std::get<std::int64_t>(copy.run("SELECT count(*) FROM t").rows[0][0]) == rows + 1);
+  CHECK(!std::filesystem::exists(dir / "copy.sqlite-wal"));
+  CHECK(kind_of([&] { reader(file).copy_to(dir / "copy.sqlite"); }) == failure::cannot_open);
 }
