@@ -20,6 +20,7 @@ void add_session(CLI::App& app, context&);
 void add_sandbox(CLI::App& app, context&);
 void add_secret(CLI::App& app, context&);
 void add_audit(CLI::App& app, context&);
+void add_backup(CLI::App& app, context&);
 void add_inspect(CLI::App& app, context&);
 void add_agent(CLI::App& app, context&);
 void add_doctor(CLI::App& app, context&);

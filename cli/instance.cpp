@@ -26,6 +26,7 @@
 #include "cli/access_authenticator.h"
 #include "cli/disk_watch.h"
 #include "cli/failure.h"
+#include "cli/kinds.h"
 #include "cli/machine.h"
 #include "cli/materialize.h"
 #include "cli/place_of_server.h"
@@ -237,8 +238,7 @@ class instance::impl {
   void make_host() {
     host_options h;
     h.data = options_.data;
-    h.kinds = {&actors::access(),  &actors::capacity(), &actors::organization(), &actors::task(),
-               &actors::session(), &actors::sandbox(),  &actors::audit_log()};
+    h.kinds = kinds_of_troupe();
     h.effects = world_->effects();
     h.feeds = world_->feeds();
     h.audit = actors::make_auditor();
@@ -299,6 +299,7 @@ class instance::impl {
     g.metrics_token = options_.metrics_token;
     g.secure_cookies = options_.secure_cookies;
     g.secrets = secrets_.get();
+    g.backup_also = backed_up_beside_actors();
     g.materialize = make_materializer(threads_->io().get_executor(), *host_);
     g.audit_look = make_look_auditor(*host_);
     g.log = options_.log;

@@ -72,6 +72,7 @@ int run(int argc, char** argv) {
   add_audit(app, c);
   add_inspect(app, c);
   add_agent(app, c);
+  add_backup(app, c);
   add_doctor(app, c);
   add_completion(app, c);
   try {

@@ -11,6 +11,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include "net/gateway/backup_job.h"
 #include "net/gateway/gateway.h"
 #include "net/gateway/metrics.h"
 #include "net/wire/router.h"
@@ -87,6 +88,7 @@ class context : public std::enable_shared_from_this<context> {
   const gateway_options options;
   const inspector looking;
   metrics counted;
+  backup_job backups;
   frame_cache frames;
   asio::thread_pool blocking{inspection_threads};
   std::vector<std::string> own_names;  // lower case; set before the server starts
@@ -113,6 +115,7 @@ class context::seat {
 void add_actor_routes(wire::router&, const std::shared_ptr<context>&);
 void add_stream_routes(wire::router&, const std::shared_ptr<context>&);
 void add_inspect_routes(wire::router&, const std::shared_ptr<context>&);
+void add_backup_routes(wire::router&, const std::shared_ptr<context>&);
 void add_secret_routes(wire::router&, const std::shared_ptr<context>&);
 void add_session_routes(wire::router&, const std::shared_ptr<context>&);
 void add_contract_routes(wire::router&, const std::shared_ptr<context>&);

@@ -76,6 +76,7 @@ class gateway::impl {
     add_actor_routes(r, c);
     add_stream_routes(r, c);
     add_inspect_routes(r, c);
+    add_backup_routes(r, c);
     add_secret_routes(r, c);
     add_session_routes(r, c);
     add_contract_routes(r, c);
@@ -100,6 +101,7 @@ wire::result<wire::bound_address> gateway::listen(const std::string& address, st
 asio::awaitable<void> gateway::stop(std::chrono::milliseconds limit) {
   auto i = impl_;
   co_await i->server.stop(limit);
+  i->shared->backups.stop();
   i->shared->blocking.join();
 }
 

@@ -59,6 +59,8 @@ struct gateway_options {
   bool secure_cookies = false;
   gateway_limits limits = {};
   secret_store* secrets = nullptr;  ///< borrowed; null: the routes answer 404
+  /// Files of the data folder that a backup takes along, beside the actors'.
+  std::vector<std::string> backup_also = {};
   materializer materialize = {};
   look_auditor audit_look = {};
   sandbox_door sandboxes = {};

@@ -40,6 +40,7 @@ struct fault_vfs::state {
   std::uint64_t steps = 0;
   std::uint64_t cut_in = 0;  // steps until the cut; 0: none
   bool powered = true;
+  bool accounts = true;
 
   // The fault that meets this operation, if any. With `mutex` held.
   std::optional<fault> meet(operation, std::string_view path, bool changes_disk);
@@ -98,8 +99,9 @@ int on_write(sqlite3_file* f, const void* from, int size, sqlite3_int64 offset) 
   if (met && *met != fault::torn) return code_of(*met, SQLITE_IOERR_WRITE);
   if (met) size /= 2;
   int code = file->real->pMethods->xWrite(file->real, from, size, offset);
-  file->tell({disk_event::kind::written, static_cast<std::uint64_t>(offset),
-              std::string(static_cast<const char*>(from), static_cast<std::size_t>(size))});
+  if (file->file)
+    file->tell({disk_event::kind::written, static_cast<std::uint64_t>(offset),
+                std::string(static_cast<const char*>(from), static_cast<std::size_t>(size))});
   return met ? SQLITE_FULL : code;
 }
 
@@ -182,7 +184,7 @@ int on_open(sqlite3_vfs* v, sqlite3_filename name, sqlite3_file* f, int flags, i
   std::lock_guard lock(owner->mutex);
   bool creates = name && (flags & SQLITE_OPEN_CREATE) != 0 && !std::filesystem::exists(path);
   if (owner->meet(operation::open, path, creates)) return SQLITE_CANTOPEN;
-  auto* known = name ? &owner->find(path) : nullptr;
+  auto* known = name && owner->accounts ? &owner->find(path) : nullptr;
   file->real = reinterpret_cast<sqlite3_file*>(file + 1);
   int code = owner->real->xOpen(owner->real, name, file->real, flags, out_flags);
   if (code != SQLITE_OK) {
@@ -204,9 +206,9 @@ int on_remove(sqlite3_vfs* v, const char* name, int sync_folder) {
   auto* owner = self(v);
   std::lock_guard lock(owner->mutex);
   if (owner->meet(operation::remove, name, true)) return SQLITE_IOERR_DELETE;
-  auto& known = owner->find(name);  // before it is gone
+  auto* known = owner->accounts ? &owner->find(name) : nullptr;  // before it is gone
   int code = owner->real->xDelete(owner->real, name, 0);
-  if (code == SQLITE_OK) owner->happened(known, {disk_event::kind::removed});
+  if (code == SQLITE_OK && known) owner->happened(*known, {disk_event::kind::removed});
   if (code == SQLITE_OK && sync_folder) owner->folder_synced(name);
   return code;
 }
@@ -333,6 +335,11 @@ void fault_vfs::record(disk_record* to, const std::filesystem::path& folder) {
   std::error_code none;
   for (const auto& e : std::filesystem::recursive_directory_iterator(folder, none))
     if (to && e.is_regular_file()) state_->find(e.path());
+}
+
+void fault_vfs::expect_no_power_cut() {
+  std::lock_guard lock(state_->mutex);
+  state_->accounts = false;
 }
 
 void fault_vfs::notice_moved_files() {

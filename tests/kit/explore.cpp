@@ -42,10 +42,11 @@ struct life {
   outside seen;
 };
 
-// The next life on what the one before left, recorded.
-life run(const scenario& s, const fs::path& data, std::uint64_t dice, const outside* before, std::size_t ended_at) {
+// The next life on what the one before left.
+life run(const scenario& s, const fs::path& data, std::uint64_t dice, const outside* before, std::size_t ended_at,
+         bool recorded) {
   life l;
-  simulation is(s, data, dice, before, ended_at, &l.disk);
+  simulation is(s, data, dice, before, ended_at, recorded ? &l.disk : nullptr);
   is.live();
   l.seen = is.seen();
   return l;
@@ -99,7 +100,7 @@ class explorer {
       for (const auto& c : at.cuts) {
         disk_player player(l.disk);
         go_to(player, c.step);
-        l = next(player, c, l.seen);
+        l = next(player, c, l.seen, &c != &at.cuts.back());
       }
     });
     return found_;
@@ -123,13 +124,13 @@ class explorer {
   life first(std::uint64_t seed) {
     fs::remove_all(folder_.data());
     ++found_.runs;
-    return run(scenario_, folder_.data(), seed, nullptr, 0);
+    return run(scenario_, folder_.data(), seed, nullptr, 0, true);
   }
 
-  life next(const disk_player& player, const exploration::cut& c, const outside& seen) {
+  life next(const disk_player& player, const exploration::cut& c, const outside& seen, bool recorded) {
     player.leave(folder_.data(), c.how, c.dice);
     ++found_.points;
-    return run(scenario_, folder_.data(), c.dice, &seen, c.step);
+    return run(scenario_, folder_.data(), c.dice, &seen, c.step, recorded);
   }
 
   static exploration::cut cut_at(std::size_t step, int n, std::uint64_t dice) {
@@ -150,9 +151,10 @@ class explorer {
         const auto dice = seed * 1'000'003 + player.at() * 101 + static_cast<std::uint64_t>(n);
         at.cuts[0] = cut_at(player.at(), n, dice);
         if (!worth_it(at.cuts[0].how, event, moments.contains(player.at()))) continue;
+        const bool cut_again = dice % options_.cut_recoveries == 0;
         life recovery;
-        if (!guarded(at, [&] { recovery = next(player, at.cuts[0], l.seen); })) return;
-        if (dice % options_.cut_recoveries == 0) some_steps(at, recovery, dice);
+        if (!guarded(at, [&] { recovery = next(player, at.cuts[0], l.seen, cut_again); })) return;
+        if (cut_again) some_steps(at, recovery, dice);
         if (enough()) return;
       }
     }
@@ -167,7 +169,7 @@ class explorer {
       disk_player player(recovery.disk);
       at.cuts[1] = cut_at(1 + random() % recovery.disk.events.size(), static_cast<int>(random() % 3), random());
       go_to(player, at.cuts[1].step);
-      if (!guarded(at, [&] { next(player, at.cuts[1], recovery.seen); })) return;
+      if (!guarded(at, [&] { next(player, at.cuts[1], recovery.seen, false); })) return;
     }
   }
 

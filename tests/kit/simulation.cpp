@@ -69,7 +69,8 @@ simulation::simulation(const scenario& s, fs::path data, std::uint64_t seed, con
       random_(seed),
       disk_(storage::testing::reach::everything),
       ids_(before ? ids_of_one_life * static_cast<std::uint64_t>(before->lives) : 0) {
-  disk_.record(record_, data_);
+  if (record_) disk_.record(record_, data_);
+  else disk_.expect_no_power_cut();
   if (before) {
     seen_.lives = before->lives + 1;
     for (auto i : before->intentions) {
@@ -278,7 +279,7 @@ void simulation::live() {
   disk_.clear();
   insist();
   rest();
-  disk_.record(nullptr);
+  if (record_) disk_.record(nullptr);
   compare();
   scenario_.laws(*this);
 }

@@ -79,7 +79,8 @@ scenario program() {
           .effects = {{.name = "note", .max_attempts = 3}},
           .open = open,
           .act = act,
-          .laws = laws};
+          .laws = laws,
+          .acts = 6};
 }
 
 }  // namespace hops
