@@ -4,6 +4,7 @@
 #include <array>
 #include <ctime>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -91,13 +92,15 @@ class copier {
     for (const auto& k : changed) {
       report("actors that changed meanwhile", n++, changed.size());
       fs::remove_all(work_ / "data" / k.str() / "actor.sqlite");
-      copied_.erase(k);
+      taken_.erase(k);
       copy(k);
     }
   }
 
   backup_result finish() {
-    result_.actors = copied_.size();
+    result_.actors = taken_.size();
+    result_.copied = static_cast<std::size_t>(std::ranges::count(taken_, true, [](const auto& t) { return t.second; }));
+    result_.unchanged = result_.actors - result_.copied;
     result_.at = place_ / name_;
     nlohmann::json about{{"format", backup_format}, {"made_at", to_ms(system_clock().now())}, {"actors", result_.actors}};
     std::ofstream(work_ / manifest) << about.dump() << '\n';
@@ -123,17 +126,16 @@ class copier {
       fs::create_directories(to);
       if (!earlier.empty() && is && where(earlier / "actor.sqlite") == is) {
         fs::create_hard_link(earlier / "actor.sqlite", to / "actor.sqlite");
-        ++result_.unchanged;
+        taken_[k] = false;
       } else {
         storage::reader(from / "actor.sqlite").copy_to(to / "actor.sqlite");
-        ++result_.copied;
+        taken_[k] = true;
         result_.bytes += fs::file_size(to / "actor.sqlite");
       }
     } catch (const storage::error& e) {
       if (e.kind() == storage::failure::missing) return;  // deleted meanwhile
       throw;
     }
-    copied_.insert(k);
     // What drivers keep beside it: saved work, say.
     std::error_code ec;
     for (const auto& e : fs::directory_iterator(from, ec)) {
@@ -155,7 +157,7 @@ class copier {
   std::optional<data_lock> lock_;
   fs::path before_, work_;
   std::string name_;
-  std::set<key> copied_;
+  std::map<key, bool> taken_;  // true: copied, false: linked
   backup_result result_;
 };
 

@@ -142,7 +142,6 @@ class inspection {
                             std::to_string(s.last) + " is the last that was given out");
       }
       sent_[{k.str(), words(row[0]), whole_number(row[1])}] = s;
-      result_.waiting += static_cast<std::size_t>(s.waiting);
     }
     for (const auto& row : db.run("SELECT DISTINCT target FROM rt_outbox o WHERE NOT EXISTS (SELECT 1 FROM rt_peers p "
                                   "WHERE p.target = o.target AND p.lane = o.lane)")
@@ -167,8 +166,11 @@ class inspection {
     for (const auto& [pair, s] : sent_) {
       const auto& [sender, target, lane] = pair;
       const auto m = after_.find(pair);
+      const bool known = m != after_.end() && m->second.incarnation == incarnations_[sender];
+      result_.waiting += static_cast<std::size_t>(
+          known ? std::clamp<std::int64_t>(s.last - m->second.number, 0, s.waiting) : s.waiting);
       // No mark: nothing was applied yet, or the target was deleted, or made anew.
-      if (m == after_.end() || m->second.incarnation != incarnations_[sender]) continue;
+      if (!known) continue;
       const auto settled = s.oldest > 0 ? s.oldest - 1 : s.last;
       if (m->second.number < settled) {
         broken(sender, "it takes its messages to " + target + " up to " + std::to_string(settled) +

@@ -23,7 +23,7 @@ struct verify_finding {
 struct verify_result {
   std::size_t actors = 0;
   std::uintmax_t bytes = 0;
-  /// Pairs of actors and lanes that exchanged messages; messages that wait for their target.
+  /// Pairs of actors and lanes that exchanged messages; messages that their target has not applied yet.
   std::size_t pairs = 0, waiting = 0;
   std::vector<verify_finding> findings;
 

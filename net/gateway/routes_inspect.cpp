@@ -8,7 +8,7 @@ namespace troupe::gateway {
 namespace {
 
 constexpr std::int64_t max_rows = 1000;
-constexpr std::int64_t max_sequence = std::int64_t{1} << 53;
+constexpr std::int64_t greatest_after = std::int64_t{1} << 53;
 
 using looked = inspector::result;
 
@@ -101,7 +101,7 @@ asio::awaitable<void> actor(std::shared_ptr<context> c, wire::exchange& ex, cons
 
 asio::awaitable<void> history(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
   auto at = looked_at(ex, by);
-  auto after = ex.request().query.integer("after", 0, max_sequence);
+  auto after = ex.request().query.integer("after", 0, greatest_after);
   auto limit = ex.request().query.integer("limit", 1, max_rows);
   if (!after || !limit) at = bad_request("bad_parameter", after ? limit.error : after.error);
   if (auto* why = std::get_if<problem>(&at)) {

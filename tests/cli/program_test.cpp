@@ -45,6 +45,9 @@ TEST_CASE("every command has help with examples") {
                                                                                      {"audit", "list"},
                                                                                      {"inspect"},
                                                                                      {"inspect", "query"},
+                                                                                     {"backup"},
+                                                                                     {"restore"},
+                                                                                     {"verify"},
                                                                                      {"doctor"}}) {
     auto line = words;
     line.push_back("--help");
@@ -211,4 +214,31 @@ TEST_CASE("a revoked token is refused at once") {
   parsed(run_troupe(home, {"access", "revoke", made.at("token").get<std::string>(), "--json"}));
   for (int i = 0; i < 1000 && status == 200; ++i) status = with();
   CHECK(status == 401);
+}
+
+TEST_CASE("a backup that a server made while it served is restored, verified and served") {
+  scratch home;
+  const auto place = (home / "backups").string(), again = (home / "again").string();
+  {
+    serving server(home);
+    REQUIRE(run_troupe(home, {"--data", (home / "data").string(), "org", "create", "acme"}).exit_code == 0);
+    const auto made = parsed(run_troupe(home, {"--json", "--data", (home / "data").string(), "backup", place}));
+    CHECK(made["actors"].get<int>() >= 4);
+    CHECK(parsed(run_troupe(home, {"--json", "verify", (home / "data").string()}))["findings"].empty());
+    server.stop();
+  }
+  CHECK(parsed(run_troupe(home, {"--json", "verify", place}))["findings"].empty());
+  CHECK(parsed(run_troupe(home, {"--json", "restore", place, "--to", again}))["actors"].get<int>() >= 4);
+  const auto twice = run_troupe(home, {"restore", place, "--to", again});
+  CHECK(twice.exit_code == 1);
+  CHECK(has(twice.err, "something in that folder"));
+  std::filesystem::copy((home / "data") / "secrets.key", (home / "again") / "secrets.key");
+  serving server(home, "again");
+  const auto orgs = run_troupe(home, {"--json", "--data", again, "org", "list"});
+  INFO(orgs.err);
+  CHECK(has(orgs.out, "acme"));
+  server.stop();
+  CHECK(parsed(run_troupe(home, {"--json", "verify", again}))["findings"].empty());
+  const auto at_rest = parsed(run_troupe(home, {"--json", "--data", again, "backup", place}));
+  CHECK(at_rest["held_ms"] == 0);
 }
