@@ -13,7 +13,7 @@ using storage::testing::ending;
 
 namespace {
 
-constexpr int longest_rest = 400;
+constexpr int longest_rest = 60;  // tries, most of them 6 s of virtual time apart
 constexpr std::uint64_t ids_of_one_life = 1'000'000;
 
 // A handler's word is kept and said again; what was refused before the turn is not.
@@ -252,17 +252,21 @@ void simulation::insist() {
   }
 }
 
-// Every actor sleeps: nothing is under way.
+// Every actor sleeps: nothing is under way. Timers may wake them again as soon as time passes.
 void simulation::rest() {
-  for (int tries = 0;; ++tries) {
-    work();
+  const auto awake = [&] {
     const auto found = inspector(*host_).actors({.prefix = {}, .kind = {}, .awake = true, .limit = 1000, .after = {}});
-    const auto awake = std::get<json>(found)["actors"];
-    if (awake.empty()) break;
-    require(tries < longest_rest, "there is no rest: " + awake.dump());
-    for (const auto& a : awake) host_->sleep_now(key(a["key"].get<std::string>()));
+    return std::get<json>(found)["actors"];
+  };
+  work();
+  for (int tries = 0;; ++tries) {
+    for (const auto& a : awake()) host_->sleep_now(key(a["key"].get<std::string>()));
     work();
-    if (tries > 2) threads_->advance(std::chrono::milliseconds(100 << std::min(tries, 8)));
+    const auto left = awake();
+    if (left.empty()) break;
+    require(tries < longest_rest, "there is no rest: " + left.dump());
+    if (tries > 2) threads_->advance(std::chrono::milliseconds(100 << std::min(tries, 6)));
+    work();
   }
   require(host_->stats().quarantined == 0, "an actor was quarantined: " + why_refused_);
 }
