@@ -62,6 +62,8 @@ class cell : public std::enable_shared_from_this<cell> {
 
   /// Takes the item only when accepted; wakes the cell.
   pushed push(mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create);
+  /// A message that makes it has been accepted, though its file may not be there yet. Any thread.
+  bool being_made() const { return may_create_; }
   void later(std::function<void()> f);
   /// Lazy: kept for the next stretch, unless it cannot wait.
   void take_settlement(settlement);

@@ -68,6 +68,8 @@ void cell::release(turn_output& out) {
     for (auto& f : out.feeds) work_->add(std::move(f));
   }
   for (auto& m : out.sent) outbox_.add(std::move(m));
+  // Before anybody hears of the turn: who reads in a reply or a snapshot that a child was made finds it.
+  if (!out.sent.empty() && !out.resumed) deliver_outbox();
   for (auto& w : out.replies) w.answer(std::move(w.is));
   if (!out.entries.empty()) publish_entries(out);
   if (out.snapshot) {

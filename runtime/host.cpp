@@ -359,8 +359,8 @@ subscription host::watch_turns(std::string prefix, std::function<void(const turn
 }
 
 bool host::exists(const key& k) const {
-  const auto entry = impl_->dir.find(k);
-  return std::filesystem::exists(impl_->dir.file(k)) || (entry && entry->creating && impl_->awake(k));
+  const auto c = impl_->awake(k);
+  return (c && c->being_made()) || std::filesystem::exists(impl_->dir.file(k));
 }
 
 const kind* host::find_kind(std::string_view name) const {

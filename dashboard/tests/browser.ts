@@ -1,6 +1,7 @@
 // Debian's Chromium, driven without a window. Whatever a page complains of fails its test.
 import { Browser, BrowserContextOptions, chromium, Page } from "playwright-core";
 import axe from "axe-core";
+import { test } from "node:test";
 import { join } from "node:path";
 
 export const stepLimit = 30_000;
@@ -25,11 +26,29 @@ export async function open(browser: Browser, options: BrowserContextOptions = {}
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(stepLimit);
   const page = await context.newPage();
+  pages.add(page);
+  page.on("close", () => pages.delete(page));
   const complaints: string[] = [];
   const complain = (text: string) => { if (!expected?.test(text)) complaints.push(text); };
   page.on("pageerror", error => complain(`${error.stack || error}`));
   page.on("console", message => { if (message.type() === "error") complain(`${message.text()} ${message.location().url}`); });
   return { page, complaints, close: () => context.close() };
+}
+
+const pages = new Set<Page>();
+
+/** A test that, when it fails, says what its pages showed at that moment. */
+export function scene(name: string, play: () => Promise<void>): void {
+  test(name, async () => {
+    try {
+      await play();
+    } catch (error) {
+      for (const page of pages) console.log(`${name}: ${page.url()} showed\n${await page.locator("body").innerText()}`);
+      throw error;
+    } finally {
+      await Promise.all([...pages].map(page => page.context().close()));
+    }
+  });
 }
 
 /** Keeps a picture for people to look at where TROUPE_SCREENSHOTS names a folder. */

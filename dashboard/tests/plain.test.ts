@@ -1,8 +1,8 @@
 // The plain page, in a real browser with the real server and agent.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import type { Browser } from "playwright-core";
-import { launch, open, picture } from "./browser";
+import { launch, open, picture, scene } from "./browser";
 import { Server } from "./server";
 
 let server: Server;
@@ -21,7 +21,7 @@ after(async () => {
 
 const page_of = (link: string) => link.replace("/#", "/plain/#");
 
-test("who is not signed in is told how to be", async () => {
+scene("who is not signed in is told how to be", async () => {
   const { page, close } = await open(browser, {}, /401/);
   await page.goto(`${server.url}/plain/`);
   await page.getByText("Open a sign-in link to begin").waitFor();
@@ -29,7 +29,7 @@ test("who is not signed in is told how to be", async () => {
   await close();
 });
 
-test("a link signs in once, and the word is gone from the address", async () => {
+scene("a link signs in once, and the word is gone from the address", async () => {
   const link = server.signIn();
   const first = await open(browser);
   await first.page.goto(page_of(link));
@@ -44,7 +44,7 @@ test("a link signs in once, and the word is gone from the address", async () => 
   await second.close();
 });
 
-test("a task is made, watched, asked about, answered and prompted again", async () => {
+scene("a task is made, watched, asked about, answered and prompted again", async () => {
   const { page, complaints, close } = await open(browser);
   await page.goto(page_of(server.signIn()));
   await page.getByLabel("New task").fill("say I begin\nask May I go on?\nwrite NOTES.md it was here\nsay I end");
@@ -66,7 +66,7 @@ test("a task is made, watched, asked about, answered and prompted again", async 
   await close();
 });
 
-test("a task that another makes appears by itself", async () => {
+scene("a task that another makes appears by itself", async () => {
   const { page, complaints, close } = await open(browser);
   await page.goto(page_of(server.signIn()));
   await page.getByText("Choose a task.").waitFor();
@@ -76,7 +76,7 @@ test("a task that another makes appears by itself", async () => {
   await close();
 });
 
-test("a page outlives the server's end and start and has nothing twice", async () => {
+scene("a page outlives the server's end and start and has nothing twice", async () => {
   const { page, close } = await open(browser, {}, /ERR_CONNECTION|WebSocket/);
   await page.goto(page_of(server.signIn()));
   await page.locator("#tasks").getByText("say Made elsewhere").click();

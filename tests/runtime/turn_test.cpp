@@ -47,6 +47,22 @@ TEST_CASE("a parent makes its child, and the child's push reaches the parent") {
   CHECK(w.query("bank/b", "bank.list").result() == json{{"a", 100}});
 }
 
+TEST_CASE("who hears that a child was made can speak to it at once") {
+  world w;
+  w.open({});
+  json heard;
+  bool exists = false;
+  w.is->command({.to = key("bank/b"), .id = "make", .name = "bank.make", .body = {{"account", "a"}, {"amount", 7}}, .principal = "ada"},
+                [&](const reply&) {
+                  exists = w.is->exists(key("bank/b/account/a"));
+                  w.is->query({.to = key("bank/b/account/a"), .name = "account.read", .body = json::object(), .principal = "ada"},
+                              [&](const reply& r) { heard = r.ok() ? r.result() : json(r.error()); });
+                });
+  w.threads->run();
+  CHECK(exists);
+  CHECK(heard.value("amount", 0) == 7);
+}
+
 TEST_CASE("an unknown key is not made by being spoken to") {
   world w;
   const auto r = w.command("bank/nowhere", "bank.make", {{"account", "a"}, {"amount", 1}});
