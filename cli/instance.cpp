@@ -302,6 +302,12 @@ class instance::impl {
     g.backup_also = backed_up_beside_actors();
     g.materialize = make_materializer(threads_->io().get_executor(), *host_);
     g.audit_look = make_look_auditor(*host_);
+    g.sandboxes = [this](const std::string& handle) -> std::optional<gateway::sandbox_daemon> {
+      auto found = world_->find_daemon(handle);
+      if (!found) return std::nullopt;
+      return gateway::sandbox_daemon{std::move(found->at), std::move(found->token),
+                                     std::move(found->workspace)};
+    };
     g.log = options_.log;
     gateway_ =
         std::make_unique<gateway::gateway>(threads_->io().get_executor(), *host_, *people_, std::move(g));

@@ -105,6 +105,9 @@ class real_world final : public world {
     return all;
   }
 
+  std::optional<drivers::daemon_address> find_daemon(const std::string& handle) const override {
+    return local_->find(handle);
+  }
   const std::string& tier() const override { return local_->tier(); }
   void stop() override { http_.close(); }
 

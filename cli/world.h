@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "drivers/daemon/daemon_client.h"
 #include "drivers/sandbox/egress_rule.h"
 #include "net/wire/asio.h"
 #include "runtime/effect.h"
@@ -37,6 +38,8 @@ class world {
   virtual void stop() = 0;
   virtual std::vector<effect_kind> effects() = 0;
   virtual std::vector<feed_kind> feeds() = 0;
+  /// Where the daemon of a sandbox answers. Any thread, never waits.
+  virtual std::optional<drivers::daemon_address> find_daemon(const std::string& handle) const = 0;
   /// Of the sandboxes made here.
   virtual const std::string& tier() const = 0;
 };

@@ -73,7 +73,7 @@ wire::shared_bytes frame_cache::text_of(const snapshot_ptr& frame) {
 }
 
 context::context(wire::executor ex, host& h, authenticator& p, gateway_options o)
-    : executor(std::move(ex)), actors(h), people(p), options(std::move(o)), looking(h), backups(h, options.backup_also) {}
+    : executor(std::move(ex)), actors(h), people(p), options(std::move(o)), looking(h), backups(h, options.backup_also), outgoing(executor) {}
 
 std::optional<caller> context::identify(const wire::request& r) const {
   std::optional<identified> found;

@@ -90,6 +90,7 @@ class context : public std::enable_shared_from_this<context> {
   metrics counted;
   backup_job backups;
   frame_cache frames;
+  wire::client outgoing;  // to the daemons of sandboxes
   asio::thread_pool blocking{inspection_threads};
   std::vector<std::string> own_names;  // lower case; set before the server starts
 
@@ -117,6 +118,7 @@ void add_stream_routes(wire::router&, const std::shared_ptr<context>&);
 void add_inspect_routes(wire::router&, const std::shared_ptr<context>&);
 void add_backup_routes(wire::router&, const std::shared_ptr<context>&);
 void add_secret_routes(wire::router&, const std::shared_ptr<context>&);
+void add_sandbox_routes(wire::router&, const std::shared_ptr<context>&);
 void add_session_routes(wire::router&, const std::shared_ptr<context>&);
 void add_contract_routes(wire::router&, const std::shared_ptr<context>&);
 void add_page_routes(wire::router&, const std::shared_ptr<context>&);

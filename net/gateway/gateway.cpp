@@ -79,6 +79,7 @@ class gateway::impl {
     add_backup_routes(r, c);
     add_secret_routes(r, c);
     add_session_routes(r, c);
+    add_sandbox_routes(r, c);
     add_contract_routes(r, c);
     add_page_routes(r, c);
     add_websocket_route(r, c);
@@ -101,6 +102,7 @@ wire::result<wire::bound_address> gateway::listen(const std::string& address, st
 asio::awaitable<void> gateway::stop(std::chrono::milliseconds limit) {
   auto i = impl_;
   co_await i->server.stop(limit);
+  i->shared->outgoing.close();
   i->shared->backups.stop();
   i->shared->blocking.join();
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "net/gateway/auth.h"
 #include "net/gateway/secrets.h"
 #include "net/wire/asio.h"
+#include "net/wire/client.h"
 #include "net/wire/result.h"
 #include "net/wire/server.h"
 #include "runtime/host.h"
@@ -42,10 +44,14 @@ using materializer = std::function<void(const key&, const std::string& principal
 /// What people looked at: called for reads of an actor's history and tables. Any thread; returns at once.
 using look_auditor = std::function<void(const std::string& principal, const key&, std::string_view what)>;
 
-/// Answers /sandboxes/ORG/SANDBOX/v1/…; the principal has been checked to be a member. `rest` is what follows
-/// "/v1/".
-using sandbox_door = std::function<wire::asio::awaitable<void>(
-    wire::exchange&, const principal&, std::string org, std::string sandbox, std::string rest)>;
+/// Where the daemon inside a sandbox answers.
+struct sandbox_daemon {
+  wire::endpoint at;
+  std::string token;                     ///< bearer; empty: none is asked for
+  std::string workspace = "/workspace";  ///< as the sandbox's own processes see it
+};
+/// By the handle that the sandbox's snapshot has; nothing when it is gone. Any thread, never waits.
+using find_sandbox = std::function<std::optional<sandbox_daemon>(const std::string& handle)>;
 
 struct gateway_options {
   std::string version = "0.0.0";
@@ -63,7 +69,7 @@ struct gateway_options {
   std::vector<std::string> backup_also = {};
   materializer materialize = {};
   look_auditor audit_look = {};
-  sandbox_door sandboxes = {};
+  find_sandbox sandboxes = {};  ///< absent: there are none to look into
   /// Faults of ours. Any thread.
   std::function<void(std::string_view area, std::string_view text)> log = {};
 };

@@ -1,4 +1,4 @@
-// Health, signing in and out, and the door to sandboxes.
+// Health, signing in and out.
 #include "net/gateway/answers.h"
 #include "net/gateway/callback.h"
 #include "net/gateway/context.h"
@@ -109,23 +109,6 @@ asio::awaitable<void> sessions(std::shared_ptr<context> c, wire::exchange& ex, c
   co_await c->reply(ex, std::move(answer));
 }
 
-asio::awaitable<void> sandbox(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
-  auto org = ex.param("org");
-  auto id = ex.param("sandbox");
-  auto k = key::parse("org/" + org + "/sandbox/" + id);
-  std::optional<problem> why;
-  if (!c->options.sandboxes || !k || !by.who.may(org, "viewer") || !c->actors.exists(*k)) {
-    why = not_found("there is no sandbox " + id + " in " + org);
-  } else if (!by.who.may(org, "member")) {
-    why = forbidden("a sandbox needs the role member");
-  }
-  if (why) {
-    co_await c->refuse(ex, *why, ex.request().path);
-    co_return;
-  }
-  co_await c->options.sandboxes(ex, by.who, org, id, ex.param("rest"));
-}
-
 }  // namespace
 
 void add_session_routes(wire::router& r, const std::shared_ptr<context>& c) {
@@ -138,10 +121,6 @@ void add_session_routes(wire::router& r, const std::shared_ptr<context>& c) {
   r.on("POST", "/v1/session", [c](wire::exchange& ex) { return sign_in(c, ex); });
   r.on("DELETE", "/v1/session", people(sign_out));
   r.on("GET", "/v1/sessions", people(sessions));
-  for (auto method : {"GET", "POST", "PUT", "DELETE"}) {
-    wire::route_options large{.max_body = 64u << 20, .streamed_body = false};
-    r.on(method, "/sandboxes/{org}/{sandbox}/v1/{rest...}", people(sandbox), large);
-  }
 }
 
 }  // namespace troupe::gateway

@@ -16,11 +16,12 @@ constexpr storage::migration org_tables[] = {
     {1, "CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id = 1), n INTEGER);"}};
 constexpr storage::migration note_tables[] = {
     {1, "CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL, n INTEGER NOT NULL);"}};
+constexpr storage::migration sandbox_tables[] = {
+    {1, "CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);"}};
 constexpr std::string_view any = R"({"type":"object"})";
-constexpr schema_file org_files[] = {{"org.open.body.json", any},
-                                     {"org.make.body.json", any},
-                                     {"org.make.result.json", any},
-                                     {"snapshot.json", any}};
+constexpr schema_file org_files[] = {
+    {"org.open.body.json", any},         {"org.make.body.json", any},           {"org.make.result.json", any},
+    {"org.make_sandbox.body.json", any}, {"org.make_sandbox.result.json", any}, {"snapshot.json", any}};
 constexpr schema_file note_files[] = {
     {"note.start.body.json", any},
     {"note.write.body.json",
@@ -35,6 +36,8 @@ constexpr schema_file note_files[] = {
     {"snapshot.json", any},
     {"lines.entry.json", any}};
 
+constexpr schema_file sandbox_files[] = {{"sandbox.start.body.json", any}, {"snapshot.json", any}};
+
 answer open_org(turn& t, const json&) {
   t.run("INSERT OR IGNORE INTO t VALUES (1, 0)");
   return done();
@@ -44,6 +47,20 @@ answer make_note(turn& t, const json& body) {
   t.run("UPDATE t SET n = n + 1");
   t.create(t.self().child("note", body.at("id").get<std::string>()), "note.start", json::object());
   return done();
+}
+
+answer make_sandbox(turn& t, const json& body) {
+  t.create(t.self().child("sandbox", body.at("id").get<std::string>()), "sandbox.start", body);
+  return done();
+}
+
+answer start_sandbox(turn& t, const json& body) {
+  t.run("INSERT OR IGNORE INTO t VALUES (1, ?)", body.at("state").get<std::string>());
+  return done();
+}
+
+json sandbox_snapshot(const view& v) {
+  return {{"state", v.one<std::string>("SELECT state FROM t").value_or("")}, {"handle", "local:one"}};
 }
 
 json org_snapshot(const view& v) {
@@ -79,11 +96,13 @@ json note_snapshot(const view& v) {
 }  // namespace
 
 const kind& org_kind() {
-  static const kind k{.name = "org",
-                      .schema = {org_tables, org_files},
-                      .commands = {{"org.open", from::host(), lane::interactive, open_org, {}, true},
-                                   {"org.make", from::client("member"), lane::interactive, make_note}},
-                      .snapshot = org_snapshot};
+  static const kind k{
+      .name = "org",
+      .schema = {org_tables, org_files},
+      .commands = {{"org.open", from::host(), lane::interactive, open_org, {}, true},
+                   {"org.make", from::client("member"), lane::interactive, make_note},
+                   {"org.make_sandbox", from::client("member"), lane::interactive, make_sandbox}},
+      .snapshot = org_snapshot};
   return k;
 }
 
@@ -96,6 +115,15 @@ const kind& note_kind() {
                       .queries = {{"note.read", "viewer", read_note}},
                       .snapshot = note_snapshot,
                       .streams = {{"lines", "viewer", 1000}}};
+  return k;
+}
+
+const kind& sandbox_kind() {
+  static const kind k{
+      .name = "sandbox",
+      .schema = {sandbox_tables, sandbox_files},
+      .commands = {{"sandbox.start", from::parent(), lane::interactive, start_sandbox, {}, true}},
+      .snapshot = sandbox_snapshot};
   return k;
 }
 
@@ -201,7 +229,7 @@ served::served(std::function<void(gateway_options&)> change) {
 
   host_options h;
   h.data = folder / "data";
-  h.kinds = {&org_kind(), &note_kind()};
+  h.kinds = {&org_kind(), &note_kind(), &sandbox_kind()};
   h.sync = storage::durability::off;
   h.authorize = [this](const std::string& user, const key& k, std::string_view role) {
     return who.judge(user, k, role);
@@ -226,11 +254,14 @@ served::served(std::function<void(gateway_options&)> change) {
   auto bound = door->listen("127.0.0.1", 0);
   if (!bound) throw std::runtime_error(bound.error().text);
   at = wire::endpoint::tcp("127.0.0.1", bound->port);
-  auto made = post("/v1/actors/org/acme/commands/org.make", {{"id", "n1"}});
-  if (made.status != 200) throw std::runtime_error("no note: " + std::string(made.bytes()));
-  for (auto until = wire::clock::now() + patience;
-       get("/v1/actors/org/acme/note/n1/snapshot").status != 200;) {
-    if (wire::clock::now() > until) throw std::runtime_error("the note does not come to be");
+  make("org.make", {{"id", "n1"}}, "org/acme/note/n1");
+}
+
+void served::make(const std::string& command, const json& body, const std::string& made) {
+  auto answer = post("/v1/actors/org/acme/commands/" + command, body);
+  if (answer.status != 200) throw std::runtime_error(command + ": " + std::string(answer.bytes()));
+  for (auto until = wire::clock::now() + patience; get("/v1/actors/" + made + "/snapshot").status != 200;) {
+    if (wire::clock::now() > until) throw std::runtime_error(made + " does not come to be");
   }
 }
 

@@ -1,4 +1,4 @@
-// A gateway over a host with two small kinds of actor, people that a test plays, and clients that speak the
+// A gateway over a host with three small kinds of actor, people that a test plays, and clients that speak the
 // protocol.
 #pragma once
 
@@ -25,9 +25,11 @@ namespace asio = wire::asio;
 
 inline constexpr auto patience = std::chrono::seconds(30);
 
-// "org": coordinator of notes. "note": a text, a stream `lines`.
+// "org": coordinator of notes and sandboxes. "note": a text, a stream `lines`.
 const kind& org_kind();
 const kind& note_kind();
+// "sandbox": the state that it was made with, and the handle "local:one".
+const kind& sandbox_kind();
 
 class people final : public authenticator {
  public:
@@ -60,6 +62,8 @@ class served {
   wire::response get(const std::string& target, const std::string& token = "ada-token");
   wire::response post(const std::string& target, const json& body, const std::string& token = "ada-token",
                       wire::headers more = {});
+  // Has acme do that, and waits for the actor that it makes.
+  void make(const std::string& command, const json& body, const std::string& made);
   void restart_of_org(const std::string& org);
 
   std::filesystem::path folder;
