@@ -75,13 +75,13 @@ export class Client {
     if (!topic) return;
     if (reply.ok) return topic.answered();
     const { error } = reply, refusals = topic.refused();
-    // A parent may name a child that is not made yet: the first "not found" is not believed, and later ones not for ever.
-    if (error.status === 404 ? refusals > 0 : !passing.has(error.status)) topic.change({ is: "error", error });
+    const early = error.status === 404 && topic.young;
+    if (!early && !passing.has(error.status)) topic.change({ is: "error", error });
     if (error.status !== 404 && !passing.has(error.status)) return;
     const pause = setTimeout(() => {
       this.pauses.delete(pause);
       if (this.topics.get(topic.name) === topic) this.ask(topic);
-    }, pauseBefore(refusals));
+    }, pauseBefore(refusals) / (early ? 10 : 1));
     this.pauses.add(pause);
   }
 

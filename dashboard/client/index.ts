@@ -1,6 +1,6 @@
 // Everything that a program needs to talk to a Troupe server.
 export { Client, newId, type ClientOptions } from "./client";
-export type { ConnectionState, Socket } from "./connection";
+export { pauseBefore, type ConnectionState, type Socket } from "./connection";
 export type * from "./contract";
 export type { Entry, Principal, Problem, Revision } from "./frames";
 export { Refused } from "./requests";

@@ -20,6 +20,7 @@ export abstract class Topic {
   /** The subscribe that is not answered yet; streams hear nothing before, as it may be meant for an earlier reader. */
   asked?: string;
   private refusals = 0;
+  private readonly made = Date.now();
 
   constructor(readonly name: string) {}
 
@@ -37,6 +38,9 @@ export abstract class Topic {
     this.asked = undefined;
     this.refusals = 0;
   }
+
+  /** A parent may name a child that is not made yet: this long "not found" is not believed, and asked again soon. */
+  get young(): boolean { return Date.now() - this.made < 2000; }
 
   /** How often it was refused since it was last answered, which says how long to wait. */
   refused(): number { return this.refusals++; }

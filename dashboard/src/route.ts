@@ -1,7 +1,8 @@
 // Where in the dashboard one is: the part of the address behind #.
 import { useEffect, useState } from "preact/hooks";
 
-export type Tab = "transcript" | "changes" | "details";
+export const tabs = ["transcript", "changes", "files", "terminal", "processes", "details"] as const;
+export type Tab = typeof tabs[number];
 export type Route =
   | { view: "tasks" | "needs" | "new" | "activity" | "settings"; org?: string }
   | { view: "task"; org: string; task: string; session?: string; tab: Tab }
@@ -33,8 +34,8 @@ export function parse(hash: string): Route {
       const [task, ...more] = rest;
       if (!task) return { view: "tasks", org };
       const session = more[0] === "session" ? more[1] : undefined;
-      const tab = more.at(-1);
-      return { view: "task", org, task, session, tab: tab === "changes" || tab === "details" ? tab : "transcript" };
+      const tab = tabs.find(one => one === (session ? more[2] : more[0])) ?? "transcript";
+      return { view: "task", org, task, session, tab };
     }
     case "inspector": return { view: "inspector", org: org === "-" ? undefined : org, key: rest[0] };
     case "needs": case "new": case "activity": case "settings": return { view, org };

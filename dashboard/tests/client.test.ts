@@ -66,6 +66,31 @@ test("what is not there is an error with its code, and so is a refused command",
   client.close();
 });
 
+test("a child that is asked for before it is made is no error", async () => {
+  // A server that is a moment behind with making it: what only a socket of our own can play.
+  const states: string[] = [], refused = { status: 404, code: "not_found" };
+  let asked = 0;
+  const client = connect({
+    open: () => {
+      const socket = { onopen: null, onmessage: null, onclose: null, onerror: null, close: () => {} } as unknown as Socket;
+      const say = (frame: object) => queueMicrotask(() => socket.onmessage?.({ data: JSON.stringify(frame) }));
+      socket.send = text => {
+        const { id, topic } = JSON.parse(text);
+        if (++asked < 3) return say({ op: "reply", id, ok: false, error: refused });
+        say({ op: "reply", id, ok: true, result: {} });
+        say({ op: "snapshot", topic, incarnation: "i", revision: 1, data: { here: true } });
+      };
+      say({ op: "hello", protocol: "troupe.v1", server: { name: "troupe", version: "0" }, principal: { user: "ada", roles: {} } });
+      return socket;
+    },
+  });
+  const held = client.subscribe("org/acme/task/new", { onSnapshot: () => {}, onState: state => states.push(state.is) });
+  await until("the snapshot", () => held.state.is === "live");
+  assert.equal(asked, 3);
+  assert.ok(!states.includes("error"), states.join());
+  client.close();
+});
+
 test("what comes to be later is subscribed to then", async () => {
   const client = connect();
   const names: string[] = [];

@@ -2,6 +2,7 @@
 import { diffLines, parsePatch } from "diff";
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
+import { Pieces, useDiffColours } from "./colours";
 
 export interface Line {
   is: "add" | "del" | "same" | "gap";
@@ -60,6 +61,8 @@ const sign = { add: "+", del: "−", same: " ", gap: "" };
 interface Shown {
   lines: Line[];
   label: string;
+  /** Whose ending says the language. */
+  path: string;
   /** False where the lines are a part of a file of which nobody knows where it stands. */
   numbered?: boolean;
   /** Called with a line that somebody wants to say something about. */
@@ -75,15 +78,15 @@ function NumberCell({ line, side, onLine }: { line: Line; side: "old" | "new"; o
     ? <button type="button" onClick={() => onLine(line)} aria-label={`Comment on line ${number}`}>{number}</button> : number}</td>;
 }
 
-export function Unified({ lines, label, numbered = true, onLine, below }: Shown) {
-  const shown = lines.slice(0, longest);
+export function Unified({ lines, label, path, numbered = true, onLine, below }: Shown) {
+  const shown = lines.slice(0, longest), pieces = useDiffColours(shown, path);
   return (
     <div class="diff scroll" tabIndex={0} role="group" aria-label={label}>
       <table><tbody>
         {shown.map(line => line.is === "gap" ? <tr class="gap"><td colSpan={4}>{line.text}</td></tr> : <>
           <tr class={line.is}>
             {numbered && <><NumberCell line={line} side="old" onLine={onLine} /><NumberCell line={line} side="new" onLine={onLine} /></>}
-            <td class="sign">{sign[line.is]}</td><td class="text">{line.text}</td>
+            <td class="sign">{sign[line.is]}</td><td class="text"><Pieces pieces={pieces(line)} text={line.text} /></td>
           </tr>
           {below?.(line)}
         </>)}
@@ -110,15 +113,15 @@ function pairs(lines: Line[]): [Line | undefined, Line | undefined][] {
   return rows;
 }
 
-export function SideBySide({ lines, label, onLine, below }: Shown) {
-  const rows = useMemo(() => pairs(lines.slice(0, longest)), [lines]);
+export function SideBySide({ lines, label, path, onLine, below }: Shown) {
+  const rows = useMemo(() => pairs(lines.slice(0, longest)), [lines]), pieces = useDiffColours(lines.slice(0, longest), path);
   return (
     <div class="diff scroll sides" tabIndex={0} role="group" aria-label={label}>
       <table><colgroup><col class="number" /><col /><col class="number" /><col /></colgroup><tbody>
         {rows.map(([left, right]) => left?.is === "gap" ? <tr class="gap"><td colSpan={4}>{left.text}</td></tr> : <>
           <tr>
-            {left ? <><NumberCell line={left} side="old" onLine={onLine} /><td class={`text ${left.is}`}>{left.text}</td></> : <td colSpan={2} class="none" />}
-            {right ? <><NumberCell line={right} side="new" onLine={onLine} /><td class={`text ${right.is}`}>{right.text}</td></> : <td colSpan={2} class="none" />}
+            {left ? <><NumberCell line={left} side="old" onLine={onLine} /><td class={`text ${left.is}`}><Pieces pieces={pieces(left)} text={left.text} /></td></> : <td colSpan={2} class="none" />}
+            {right ? <><NumberCell line={right} side="new" onLine={onLine} /><td class={`text ${right.is}`}><Pieces pieces={pieces(right)} text={right.text} /></td></> : <td colSpan={2} class="none" />}
           </tr>
           {left && below?.(left)}{right && right !== left && below?.(right)}
         </>)}

@@ -86,7 +86,7 @@ function FileDiff({ taskKey, path, at, sides, acts, comments, add, remove }: Fil
   if (failure) return <Notice tone="bad">The diff could not be read: {failure}</Notice>;
   if (found === undefined) return <p class="quiet" aria-busy="true">Loading …</p>;
   if (found === null) return <p class="quiet">This file is as it was.</p>;
-  const shown = { lines, label: `Diff of ${path}`, onLine: acts ? write : undefined, below };
+  const shown = { lines, path, label: `Diff of ${path}`, onLine: acts ? write : undefined, below };
   return (
     <section class="filediff" aria-label={path}>
       <h2 class="mono">{found.old_path && found.old_path !== path ? `${found.old_path} → ` : ""}{path}</h2>

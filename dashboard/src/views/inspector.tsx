@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../live";
 import { Notice } from "../parts/notice";
-import { Ago } from "../parts/words";
+import { Ago, bytes } from "../parts/words";
 import { address } from "../route";
 import { ActorView } from "./inspector_actor";
 import { Turns } from "./inspector_turns";
@@ -11,8 +11,6 @@ interface Actor {
   key: string; kind: string; awake: boolean; quarantined: boolean; failure: string | null; turn: number; revision: number;
   mailbox: number; outbox: number; effects: number; feeds: number; bytes: number; last_active: number;
 }
-
-export const bytes = (count: number) => count < 1024 * 1024 ? `${Math.round(count / 1024)} KiB` : `${(count / 1024 / 1024).toFixed(1)} MiB`;
 
 export function Inspector({ org, actor }: { org: string; actor?: string }) {
   return actor ? <ActorView key={actor} org={org} actor={actor} /> : <Actors key={org} org={org} />;

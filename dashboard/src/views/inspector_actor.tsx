@@ -2,9 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../live";
 import { Notice } from "../parts/notice";
-import { when } from "../parts/words";
+import { bytes, when } from "../parts/words";
 import { address } from "../route";
-import { bytes } from "./inspector";
 
 type Change = ["+" | "-", string, unknown, Record<string, unknown>] | ["~", string, unknown, Record<string, [unknown, unknown]>] | ["…", number];
 interface Applied {

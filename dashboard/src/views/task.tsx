@@ -9,12 +9,16 @@ import { address, go, type Route, type Tab } from "../route";
 import { Changes } from "./changes";
 import { Composer } from "./composer";
 import { Details } from "./details";
+import { Files } from "./files";
 import { Permissions } from "./permissions";
+import { Processes } from "./processes";
+import { Terminals } from "./terminals";
 import { TranscriptView } from "./transcript";
 
 type At = Extract<Route, { view: "task" }>;
 const tabs: { tab: Tab; name: string; key: string }[] = [
-  { tab: "transcript", name: "Transcript", key: "v" }, { tab: "changes", name: "Changes", key: "d" }, { tab: "details", name: "Details", key: "e" },
+  { tab: "transcript", name: "Transcript", key: "v" }, { tab: "changes", name: "Changes", key: "d" }, { tab: "files", name: "Files", key: "f" },
+  { tab: "terminal", name: "Terminal", key: "x" }, { tab: "processes", name: "Processes", key: "p" }, { tab: "details", name: "Details", key: "e" },
 ];
 
 export function TaskView({ org, route, acts }: { org: string; route: At; acts: boolean }) {
@@ -80,6 +84,9 @@ function Task({ org, taskKey, data, route, acts, since }: { org: string; taskKey
         {acts && <button type="button" class="small" onClick={begin} title="Another conversation with an agent in this sandbox">New session</button>}
       </div>
       {route.tab === "changes" && <Changes taskKey={taskKey} data={data} session={chosen?.session} acts={acts} />}
+      {route.tab === "files" && <Files data={data} acts={acts} />}
+      {route.tab === "terminal" && <Terminals data={data} acts={acts} />}
+      {route.tab === "processes" && <Processes data={data} acts={acts} />}
       {route.tab === "details" && <Details org={org} taskKey={taskKey} data={data} session={session} acts={acts} />}
       {route.tab === "transcript" && (sessionKey
         ? <TranscriptView key={sessionKey} sessionKey={sessionKey} agent={chosen!.agent} session={session} />

@@ -18,7 +18,7 @@ function Output({ text, label }: { text: string; label: string }) {
 
 function Edit({ path, before, after }: { path: string; before?: string | null; after: string }) {
   const lines = useMemo(() => editLines(before, after), [before, after]);
-  return <div class="edit"><p class="mono">{path}{!before && <span class="quiet"> new file</span>}</p><Unified lines={lines} label={`Edit of ${path}`} numbered={false} /></div>;
+  return <div class="edit"><p class="mono">{path}{!before && <span class="quiet"> new file</span>}</p><Unified lines={lines} path={path} label={`Edit of ${path}`} numbered={false} /></div>;
 }
 
 const shown = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value, null, 2);
