@@ -11,6 +11,7 @@
 #include "drivers/acp/driver.h"
 #include "drivers/daemon/daemon_client.h"
 #include "drivers/daemon/redaction.h"
+#include "drivers/git/credentials.h"
 #include "drivers/git/driver.h"
 #include "drivers/sandbox/driver.h"
 #include "drivers/sandbox/local_provider.h"
@@ -86,14 +87,20 @@ class real_world final : public world {
 
   std::vector<effect_kind> effects() override {
     std::vector<effect_kind> all;
-    append(all, drivers::sandbox::effects(ex_, local_, daemons_, options_.secrets));
+    // Whatever an organization's settings name: what a person shows to a remote enters no sandbox.
+    const drivers::read_secret for_sandboxes = [all_of_them = options_.secrets](std::string_view org,
+                                                                                std::string_view name) {
+      const bool hidden = !all_of_them || drivers::git::is_personal_credential(name);
+      return hidden ? std::nullopt : all_of_them(org, name);
+    };
+    append(all, drivers::sandbox::effects(ex_, local_, daemons_, for_sandboxes));
     append(all, drivers::git::effects({.ex = ex_,
                                        .daemons = daemons_,
                                        .threads = blocking_,
                                        .data = options_.data,
                                        .repository_roots = options_.repository_roots,
                                        .secrets = options_.secrets}));
-    append(all, drivers::acp::effects(ex_, daemons_, options_.secrets));
+    append(all, drivers::acp::effects(ex_, daemons_, for_sandboxes));
     for (auto& kind : all) kind = drivers::redacted(std::move(kind), redactions_);
     return all;
   }

@@ -40,6 +40,12 @@ failed agent_not_installed(std::string detail) {
 failed quota(std::string detail) {
   return make(429, "quota", std::move(detail));
 }
+failed disk_full(std::string detail) {
+  return make(507, "disk_full", std::move(detail));
+}
+failed git_refused(const char* code, std::string detail) {
+  return make(502, code, std::move(detail));
+}
 
 failed from_wire(const std::string& what, const wire::failure& why) {
   if (why.kind == wire::fault::timed_out) return timed_out(what + ": " + why.text);

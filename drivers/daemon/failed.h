@@ -43,6 +43,9 @@ failed agent_failed(std::string detail);
 failed agent_error(std::string detail);
 failed agent_not_installed(std::string detail);
 failed quota(std::string detail);
+failed disk_full(std::string detail);
+// One of the codes of git's failures with a name of their own: `credential_refused`, `not_fast_forward`, …
+failed git_refused(const char* code, std::string detail);
 
 // A network failure while doing `what`.
 failed from_wire(const std::string& what, const wire::failure& why);

@@ -1,35 +1,26 @@
 #include "drivers/git/driver.h"
 
+#include "drivers/git/credentials.h"
 #include "drivers/git/mirror.h"
 
 namespace troupe::drivers::git {
 namespace {
 
-attempt<credential> credential_of(const environment& world, const json& body) {
-  const auto name = body.find("credential");
-  if (name == body.end() || name->is_null()) return credential{};
-  const auto text = text_field(body, "credential");
-  const auto secret = world.secrets ? world.secrets(text_field(body, "org"), text) : std::nullopt;
-  if (!secret) {
-    return invalid("the repository's credential is to be the secret `" + text +
-                   "`, and the organization has none of that name; store it with PUT /v1/secrets");
-  }
-  return credential{*secret};
-}
-
 // Runs `work` on the pool; the effect's cancel, deadline and the end of the host end the job.
 template <class F>
 void on_threads(const environment_ptr& world, run_ptr run, F work) {
-  auto secret = credential_of(*world, run->body());
+  const auto url = parse_url(text_field(run->body(), "url"), world->repository_roots);
+  if (!url) return report(*run, url.error());
+  auto secret = credential_of(*world, run->body(), *url);
   if (!secret) return report(*run, secret.error());
   const auto with = std::make_shared<job>(std::move(*secret));
   run->on_cancel([weak = std::weak_ptr(with)] {
     if (const auto running = weak.lock()) running->end();
   });
-  const bool queued = world->threads.post([world, run, with, work] {
+  const bool queued = world->threads.post([world, run, with, work, url = *url] {
     try {
       report(*run, with->ended() ? attempt<json>(timed_out("it was ended before it began"))
-                                 : work(*world, run->body(), *with));
+                                 : work(*world, run->body(), url, *with));
     } catch (const std::exception& e) {
       run->fail(invalid(std::string("the effect could not be performed: ") + e.what()).why);
     }
@@ -41,15 +32,13 @@ json facts_of(const remote_facts& facts) {
   return {{"default_branch", facts.default_branch}, {"empty", facts.empty}};
 }
 
-attempt<json> do_probe(const environment& world, const json& body, job& with) {
-  auto url = parse_url(text_field(body, "url"), world.repository_roots);
-  if (!url) return url.error();
-  auto facts = probe(*url, with);
+attempt<json> do_probe(const environment&, const json&, const repository_url& url, job& with) {
+  auto facts = probe(url, with);
   if (!facts) return facts.error();
   return facts_of(*facts);
 }
 
-attempt<json> do_mirror(const environment& world, const json& body, job& with) {
+attempt<json> do_mirror(const environment& world, const json& body, const repository_url& url, job& with) {
   const auto org = text_field(body, "org");
   const auto name = text_field(body, "repository");
   // They become folders.
@@ -57,9 +46,7 @@ attempt<json> do_mirror(const environment& world, const json& body, job& with) {
     return invalid("mirroring: `" + org + "` and `" + name +
                    "` must be ids (letters, digits, dot, underscore, dash)");
   }
-  auto url = parse_url(text_field(body, "url"), world.repository_roots);
-  if (!url) return url.error();
-  auto facts = refresh_mirror(mirror_folder(world.data, org, name), *url, with);
+  auto facts = refresh_mirror(mirror_folder(world.data, org, name), url, with);
   if (!facts) return facts.error();
   auto result = facts_of(*facts);
   result["mirror"] = "mirror:" + name;
@@ -99,6 +86,7 @@ std::vector<effect_kind> effects(environment shared, limits with) {
       inside("git.commit", commit),
       inside("git.save_work", save_work),
       inside("git.restore_work", restore_work),
+      inside("git.push", push),
   };
 }
 

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -140,8 +142,10 @@ int stream_init(git_stream** out, const char* host, const char* port) {
 int on_progress(const git_indexer_progress*, void* payload) {
   return static_cast<job*>(payload)->ended() ? -1 : 0;
 }
-int on_text(const char*, int, void* payload) {
-  return static_cast<job*>(payload)->ended() ? -1 : 0;
+int on_text(const char* text, int size, void* payload) {
+  auto& self = *static_cast<job*>(payload);
+  self.hear({text, static_cast<std::size_t>(size)});
+  return self.ended() ? -1 : 0;
 }
 
 }  // namespace
@@ -171,6 +175,38 @@ bool job::adopt(int socket) {
 void job::release(int socket) {
   const std::lock_guard lock(mutex_);
   if (socket_ == socket) socket_ = -1;
+}
+
+void job::hear(std::string_view text) {
+  said_.append(text.substr(0, max_remote_words - std::min(max_remote_words, said_.size())));
+}
+
+// A carriage return alone begins a line anew, as progress does.
+std::string job::remote_words() const {
+  std::string words, line;
+  const auto end_line = [&] {
+    while (line.ends_with(' ')) line.pop_back();
+    if (!line.empty()) words += (words.empty() ? "" : "\n") + line;
+    line.clear();
+  };
+  for (std::size_t i = 0; i < said_.size(); ++i) {
+    const auto c = static_cast<unsigned char>(said_[i]);
+    if (c == '\n') {
+      end_line();
+    } else if (c == '\r') {
+      if (i + 1 < said_.size() && said_[i + 1] != '\n') line.clear();
+    } else if (c == 27) {
+      // The escape sequences of a terminal: up to their letter.
+      while (i + 1 < said_.size() && !std::isalpha(static_cast<unsigned char>(said_[i + 1])) &&
+             said_[i + 1] != '\n')
+        ++i;
+      if (i + 1 < said_.size() && said_[i + 1] != '\n') ++i;
+    } else {
+      line += c < ' ' || c == 127 ? ' ' : static_cast<char>(c);
+    }
+  }
+  end_line();
+  return words;
 }
 
 void job::fill(git_remote_callbacks& callbacks) {
@@ -212,22 +248,35 @@ failed job::words(const std::string& about, int code) const {
   const std::string said = last != nullptr && last->message != nullptr ? last->message : "no reason given";
   const auto has = [&](const char* text) { return said.find(text) != std::string::npos; };
   if (code == GIT_EAUTH || has("authentication") || has("401") || has("403")) {
-    return git_failed(
-        about + ": " + said +
-        (with_.secret.empty()
-             ? ". The server asks for a credential: store a token (https) or a private key in PEM (ssh) "
-               "as a secret and name it as the repository's credential"
-             : ". The credential was refused: check that the secret is right and may read this repository"));
+    if (with_.secret.empty()) {
+      return git_refused(
+          "credential_missing",
+          about + ": " + said +
+              ". The server asks for a credential: store a token (https) or a private key in PEM "
+              "(ssh) as a secret and name it as the repository's credential");
+    }
+    return git_refused(
+        "credential_refused",
+        about + ": " + said + ". The credential was refused" +
+            (with_.whose.empty() ? std::string() : " (" + with_.whose + ")") +
+            ": it may have expired, or lack the rights; store a new one under the same name and "
+            "try again");
   }
   if (code == GIT_ECERTIFICATE || has("hostkey") || has("certificate")) {
-    return git_failed(
+    return git_refused(
+        "host_unverified",
         about + ": " + said +
-        ". The host could not be verified: for ssh, check its key and put it into ~/.ssh/known_hosts of the "
-        "user that runs the server; for https, its certificate must be signed by a known authority");
+            ". The host could not be verified: for ssh, check its key and put it into ~/.ssh/known_hosts of "
+            "the user that runs the server; for https, its certificate must be signed by a known authority");
+  }
+  if (has("No space left") || has("disk quota")) {
+    return disk_full(about + ": " + said +
+                     ". The server's disk is full: make room there and try again; nothing was lost");
   }
   if (has("404") || has("not found") || has("does not exist") || has("could not find repository")) {
-    return git_failed(about + ": " + said +
-                      ". Check the URL; a private repository also looks like this without a credential");
+    return git_refused("remote_not_found",
+                       about + ": " + said +
+                           ". Check the URL; a private repository also looks like this without a credential");
   }
   if (last != nullptr &&
       (last->klass == GIT_ERROR_NET || last->klass == GIT_ERROR_SSH || last->klass == GIT_ERROR_HTTP)) {

@@ -23,7 +23,10 @@ inline constexpr std::chrono::seconds connect_limit{15};
 // A password or token for https, or a private key in PEM for ssh. Never logged, never in an error.
 struct credential {
   std::string secret;
+  std::string whose;  // for people: "the secret `github`"
 };
+
+inline constexpr std::size_t max_remote_words = 8u << 10;  // bytes kept of what a remote says
 
 class job {
  public:
@@ -41,8 +44,13 @@ class job {
     return f();
   }
 
+  void hear(std::string_view text);
   // What libgit2 is to ask: credentials, progress (which ends an ended job). The job outlives their use.
   void fill(git_remote_callbacks&);
+
+  // What the remote said to people, as text without control characters, at most max_remote_words of it.
+  std::string remote_words() const;
+  bool has_credential() const { return !with_.secret.empty(); }
 
   // The last error of libgit2 on this thread as a problem: its words and what to do. `code` is what the call
   // gave.
@@ -60,7 +68,8 @@ class job {
   };
 
   credential with_;
-  int asked_ = 0;  // times libgit2 wanted a credential
+  int asked_ = 0;     // times libgit2 wanted a credential
+  std::string said_;  // as it came, up to the limit
   std::atomic<bool> ended_{false};
   std::mutex mutex_;
   int socket_ = -1;  // open while libgit2 uses it

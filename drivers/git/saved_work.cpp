@@ -1,13 +1,10 @@
 // git.save_work and git.restore_work: the work of a task as a bundle in the task's folder, out of the sandbox
 // and back.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstring>
 #include <fstream>
 
 #include "drivers/git/bundle.h"
+#include "drivers/git/part_file.h"
 #include "drivers/git/script_run.h"
 #include "drivers/git/scripts.h"
 #include "drivers/git/workspace.h"
@@ -28,54 +25,6 @@ bool is_bundle_name(std::string_view name) {
          is_commit_id(
              name.substr(bundle_prefix.size(), name.size() - bundle_prefix.size() - bundle_suffix.size()));
 }
-
-std::string words_of(const char* what, const fs::path& path) {
-  return std::string(what) + " " + path.string() + ": " + std::strerror(errno);
-}
-
-// A file that is being written, gone again unless it is kept.
-class part_file {
- public:
-  explicit part_file(fs::path path) : path_(std::move(path)) {
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd_ < 0) error_ = words_of("making", path_);
-  }
-  ~part_file() {
-    if (fd_ >= 0) ::close(fd_);
-    if (!kept_) ::unlink(path_.c_str());
-  }
-  part_file(const part_file&) = delete;
-  part_file& operator=(const part_file&) = delete;
-
-  void write(std::string_view bytes) {
-    while (error_.empty() && !bytes.empty()) {
-      const auto put = ::write(fd_, bytes.data(), bytes.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0)
-        error_ = words_of("writing", path_);
-      else
-        bytes.remove_prefix(static_cast<std::size_t>(put));
-    }
-  }
-  // On the disk for good under its name, or an error.
-  void keep_as(const fs::path& name) {
-    if (error_.empty() && ::fsync(fd_) != 0) error_ = words_of("syncing", path_);
-    if (error_.empty() && ::rename(path_.c_str(), name.c_str()) != 0) error_ = words_of("renaming", path_);
-    if (!error_.empty()) return;
-    kept_ = true;
-    const int folder = ::open(name.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 || ::fsync(folder) != 0) error_ = words_of("syncing the folder of", name);
-    if (folder >= 0) ::close(folder);
-  }
-  const std::string& error() const { return error_; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-  int fd_ = -1;
-  bool kept_ = false;
-  std::string error_;
-};
 
 void drop_old_bundles(const fs::path& folder, const fs::path& newest) {
   std::error_code ec;
@@ -129,7 +78,7 @@ effect_coroutine save_work(environment_ptr world, run_ptr run) {
     co_return quota(about +
                     ": it is larger than 1 GiB; commit less, or keep large files out of the repository");
   }
-  if (!part->error().empty()) co_return quota(about + ": " + part->error());
+  if (part->failed_to_write()) co_return part->why(about);
 
   // What the sandbox said about the bundle counts for nothing; what it holds does.
   const auto keep = [part, home, name, commit, about]() -> attempt<bool> {
@@ -138,7 +87,7 @@ effect_coroutine save_work(environment_ptr world, run_ptr run) {
     if (header->find(wip_reference) != commit)
       return git_failed(about + ": the bundle does not hold the commit " + commit);
     part->keep_as(home / name);
-    if (!part->error().empty()) return quota(about + ": " + part->error());
+    if (part->failed_to_write()) return part->why(about);
     drop_old_bundles(home, home / name);
     return true;
   };

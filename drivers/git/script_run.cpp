@@ -37,6 +37,8 @@ failed explain(const std::string& about, const process_result& ended) {
       return git_failed(words + "; retry the task to have it cloned anew");
     case scripts::bad_bundle:
       return git_failed(words);
+    case scripts::no_task_branch:
+      return git_refused("nothing_to_push", words + "; commit something on it first (task.commit)");
     case 127:
       return git_failed(words + "; git must be installed where the sandbox takes its programs from");
     default:

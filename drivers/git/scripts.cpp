@@ -157,6 +157,27 @@ echo "bytes=$(wc -c <"$out/bundle")"
 echo "out=$out"
 )sh";
 
+const std::string_view bundle_branch = R"sh(
+enter "$1"
+branch=$2 base=$3
+filters_off
+folder "$4"
+head=$(git rev-parse -q --verify "refs/heads/$branch^{commit}") ||
+  die 28 "the branch '$branch' has no commit in the workspace"
+dirty=0
+[ -z "$(git status --porcelain 2>/dev/null | head -c 1)" ] || dirty=1
+if ! git cat-file -e "$base^{commit}" 2>/dev/null; then
+  git bundle create -q --version=2 "$out/bundle" "refs/heads/$branch"
+elif [ "$(git rev-list --count --max-count=1 "$head" "^$base")" = 0 ]; then
+  : >"$out/bundle"
+else
+  git bundle create -q --version=2 "$out/bundle" "refs/heads/$branch" "^$base"
+fi
+echo "commit=$head"
+echo "dirty=$dirty"
+echo "out=$out"
+)sh";
+
 const std::string_view restore = R"sh(
 enter "$1"
 mirror=$2

@@ -22,6 +22,7 @@ enum exit_code : int {
   conflicts = 25,       // unresolved
   no_repository = 26,   // the workspace has no repository any more
   bad_bundle = 27,
+  no_task_branch = 28,  // the task's own branch is gone, or has no commit yet
 };
 
 // Functions that they use; stands in front of each.
@@ -40,6 +41,11 @@ extern const std::string_view commit;
 
 // Arguments: workspace, base, name for a folder. Prints commit, bytes, out: a folder with the file bundle.
 extern const std::string_view save;
+
+// Arguments: workspace, branch, base, name for a folder. Prints commit, dirty (1: there is more that is not
+// committed), out: a folder with the file bundle of refs/heads/BRANCH, empty where the branch has nothing
+// beyond the base.
+extern const std::string_view bundle_branch;
 
 // Arguments: workspace, mirror, name of the folder with the file bundle's pieces 1…, the number of pieces.
 // Prints commit, head.

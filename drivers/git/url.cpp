@@ -27,7 +27,11 @@ attempt<repository_url> path_url(std::string_view text, const std::string& path,
   std::error_code ec;
   // Resolved before it is compared, so that neither `..` nor a symbolic link leads out of a root.
   const auto real = fs::canonical(path, ec);
-  if (ec) return refused(text, "there is nothing at that path on the server (" + ec.message() + ")");
+  if (ec) {
+    return git_refused(
+        "remote_not_found",
+        refused(text, "there is nothing at that path on the server (" + ec.message() + ")").why.detail);
+  }
   for (const auto& root : roots) {
     const auto real_root = fs::canonical(root, ec);
     if (!ec && below(real_root, real)) {

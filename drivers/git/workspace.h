@@ -34,4 +34,6 @@ effect_coroutine commit(environment_ptr world, run_ptr run);
 effect_coroutine save_work(environment_ptr world, run_ptr run);
 effect_coroutine restore_work(environment_ptr world, run_ptr run);
 
+effect_coroutine push(environment_ptr world, run_ptr run);
+
 }  // namespace troupe::drivers::git

@@ -4,75 +4,12 @@
 
 #include <doctest/doctest.h>
 
-#include "drivers/git/driver.h"
-#include "drivers/git/mirror.h"
-#include "tests/drivers/driver_kit.h"
-#include "tests/drivers/git_kit.h"
+#include "tests/drivers/git_stage.h"
 
 using namespace troupe;
 using namespace troupe::test;
-namespace git = troupe::drivers::git;
 
 namespace {
-
-constexpr auto handle = "local:test";
-constexpr auto task_folder = "org/acme/task/t1";
-
-struct stage {
-  scratch_folder box;
-  std::filesystem::path remote = box.path() / "remote", data = box.path() / "data",
-                        work = box.path() / "work";
-  real_daemon daemon;
-  loop net;
-  drivers::daemon_client client{net.http(),
-                                [this](const std::string& name) -> std::optional<drivers::daemon_address> {
-                                  if (name != handle) return std::nullopt;
-                                  auto at = daemon.address();
-                                  at.workspace = work.string();
-                                  at.mirror = git::mirror_folder(data, "acme", "widgets").string();
-                                  return at;
-                                }};
-  git::pool threads{2};
-  std::vector<effect_kind> effects = git::effects({net.ex(), client, threads, data, {box.path()}, {}});
-  int next = 0;
-
-  stage() {
-    std::filesystem::create_directories(data / task_folder);
-    make_repository(remote);
-  }
-
-  std::shared_ptr<recorded_effect> effect(const std::string& name, json body) {
-    return test::start(effects, name, "effect-" + std::to_string(++next), std::move(body));
-  }
-  json mirror() {
-    return effect("git.mirror", {{"org", "acme"}, {"repository", "widgets"}, {"url", remote.string()}})
-        ->result();
-  }
-  json checkout_body(const std::string& branch, bool existing = false, const std::string& base = "main") {
-    return {{"handle", handle},
-            {"repository", "widgets"},
-            {"url", remote.string()},
-            {"branch", branch},
-            {"base_branch", base},
-            {"existing", existing},
-            {"author", {{"name", "Ada"}, {"email", "ada@example.org"}}}};
-  }
-  // Mirrored and checked out on a new branch.
-  json ready() {
-    mirror();
-    return effect("git.checkout", checkout_body("task/one"))->result();
-  }
-  json diff(const std::string& base) {
-    return effect("git.diff", {{"handle", handle}, {"base", base}})->result();
-  }
-  std::size_t leftovers() {
-    std::size_t n = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(work / ".git")) {
-      n += entry.path().filename().string().starts_with("troupe-");
-    }
-    return n;
-  }
-};
 
 json file_of(const json& diff, const std::string& path) {
   for (const auto& file : diff["files"]) {
