@@ -61,11 +61,23 @@ void add_secret(CLI::App& app, context& c) {
                          std::function<void()> run) {
     action(*secret, word, what, example, std::move(run))->add_option("NAME", *name, "its name")->required();
   };
-  named("set", "store one, typed or piped in; it takes the place of what was there",
-        "  troupe secret set github\n  printf %s \"$TOKEN\" | troupe secret set github\n", [&c, name] {
-          c.server().send("PUT", path(c, *name), {{"value", read_value(c.err)}});
-          if (!c.print_json({{"name", *name}})) c.out.line(fmt::format("set {}", *name));
-        });
+  auto host = std::make_shared<std::string>();
+  auto* set = action(*secret, "set", "store one, typed or piped in; it takes the place of what was there",
+                     "  troupe secret set github\n  printf %s \"$TOKEN\" | troupe secret set github\n"
+                     "  troupe secret set --git github.com < ~/.ssh/my-key\n",
+                     [&c, name, host] {
+                       if (name->empty() == host->empty())
+                         throw misused("either a name or --git HOST", "troupe secret set --help shows both");
+                       if (!host->empty())
+                         *name = fmt::format("git_{}_{}", *host, c.principal().value("user", ""));
+                       c.server().send("PUT", path(c, *name), {{"value", read_value(c.err)}});
+                       if (!c.print_json({{"name", *name}})) c.out.line(fmt::format("set {}", *name));
+                     });
+  set->add_option("NAME", *name, "its name");
+  set->add_option(
+      "--git", *host,
+      "your own credential for a git host: tasks that you own show it there, and nowhere else; needs no "
+      "administrator");
   action(*secret, "list", "their names", "  troupe secret list\n", [&c] { list(c); });
   named("remove", "forget one", "  troupe secret remove github\n", [&c, name] {
     c.server().send("DELETE", path(c, *name), nullptr);

@@ -6,6 +6,7 @@
 #include "cli/context.h"
 #include "cli/diff_view.h"
 #include "cli/subcommand.h"
+#include "cli/task_git.h"
 #include "cli/task_view.h"
 #include "cli/watch_task.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 struct options {
   std::string name, text, repo, title, branch, base, agent, model, mode, provider, owner, status, session,
-      file, message, step = "setup";
+      file, step = "setup";
   bool existing = false, watch = false, yes = false, discard = false, force = false, until_idle = false,
        no_prompt = false;
   int limit = 50;
@@ -110,6 +111,7 @@ void show(context& c, const std::string& key) {
     c.out.line("  " + numbers);
   if (text("description") != text("title"))
     c.out.write(wrapped(text("description"), c.out.width(), "  ", "  "));
+  show_git(c.out, s);
   provisioning_view steps(c.out);
   c.out.line();
   steps.show(s);
@@ -130,26 +132,6 @@ void diff(context& c, const options& o) {
   const auto text = diff_text(found);
   if (text.empty()) return c.out.line("no change");
   c.out.write(coloured_diff(c.out, text));
-}
-
-void commit(context& c, const options& o) {
-  const auto key = c.task_key(o.name);
-  const auto asked = c.server().command(key, "task.commit", {{"message", o.message}});
-  const auto done = await_operation(c, key, asked.at("operation"));
-  if (c.print_json(done)) return;
-  const auto result = done.value("result", json::object());
-  const auto commit = result.is_object() ? result.value("commit", json()) : json();
-  c.out.line(commit.is_string() ? fmt::format("committed {}", plain(commit.get<std::string>()))
-                                : "there was nothing to commit");
-}
-
-void refresh(context& c, const options& o) {
-  const auto key = c.task_key(o.name);
-  const auto asked = c.server().command(key, "task.refresh_diff", json::object());
-  const auto done = await_operation(c, key, asked.at("operation"));
-  if (c.print_json(done)) return;
-  const auto words = diff_numbers(c.out, c.server().snapshot(key).value("diff", json::object()));
-  c.out.line(words.empty() ? "no change" : words);
 }
 
 }  // namespace
@@ -234,10 +216,6 @@ void add_task(CLI::App& app, context& c) {
                      });
   sent->add_option("TEXT", o->text, "what; - reads standard input")->required();
   sent->add_option("--session", o->session, "to which session (default: the one used last)");
-  named("commit", "commit what was changed on the task's branch",
-        "  troupe task commit fix-login -m 'Fix the login page'\n", [&c, o] { commit(c, *o); })
-      ->add_option("-m,--message", o->message, "the commit's message")
-      ->required();
   named("rename", "change the title; the branch stays", "  troupe task rename fix-login 'Fix sign-in'\n",
         [&c, o] {
           const auto done = c.server().command(c.task_key(o->name), "task.rename", {{"title", o->title}});
@@ -262,8 +240,6 @@ void add_task(CLI::App& app, context& c) {
     });
     if (may_discard) sub->add_flag("--discard", o->discard, "although work is not pushed");
   };
-  named("refresh-diff", "look again at what was changed", "  troupe task refresh-diff fix-login\n",
-        [&c, o] { refresh(c, *o); });
   simple("retry", "try again after an error", "task.retry", "trying again", false);
   simple("archive", "release the sandbox, keep the branch and the work", "task.archive", "archiving", false);
   simple("unarchive", "take an archived one up again", "task.unarchive", "coming back", false);
@@ -277,6 +253,7 @@ void add_task(CLI::App& app, context& c) {
           if (!c.print_json(done)) c.out.line("deleting");
         })
       ->add_flag("--discard", o->discard, "although work is not pushed");
+  add_task_git(*task, c);
 }
 
 }  // namespace troupe::cli

@@ -27,6 +27,9 @@ void end_step(turn&, record&, std::string_view state, std::string_view detail = 
 /// A step that sessions take, seen from here: in the table, but not `record::step`.
 void note_step(turn&, std::string_view name, std::string_view state);
 void stop_provisioning(turn&, record&);
+/// The repository and whose credential it is asked with: the owner's, who may change from one effect to the
+/// next.
+json remote_of(const view&, const record&);
 
 // sandboxes.cpp
 /// Gives the sandbox back to the organization, which destroys it.
@@ -38,13 +41,28 @@ void ask_for_sandbox(turn&, record&);
 void ask_for_slots(turn&, record&);
 void give_back_slots(turn&);
 void tell_sessions(turn&, const record&);
+/// To the session used last, or to a new one.
+void say(turn&, record&, const std::string& text);
 answer make_session(turn&, record&, const json& body, const std::string& prompt);
 
 // work.cpp
 /// A diff and then a bundle of the work, as soon as nothing else of the kind runs.
 void refresh_work(turn&, record&);
 void save_work_for_archive(turn&, record&);
+/// Whether the files of the sandbox can be looked at now; the problem when they cannot.
+bool can_look(const record&);
+problem not_running(const record&);
+json author(const record&);
+
+// operations.cpp
+std::string begin_operation(turn&, std::string_view what);
+/// Of the effect that the operation stands in the context of.
+void end_operation(turn&, const outcome&);
+/// All of the kind that run.
+void end_operations(turn&, std::string_view what, std::string_view state, const json& result,
+                    const problem& why = {});
 void fail_operations(turn&, std::string_view why);
+bool is_running(const view&, std::string_view what);
 
 // publish.cpp
 void publish(turn&, record&);

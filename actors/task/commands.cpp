@@ -42,6 +42,15 @@ const kind& task() {
               {"task.apply_diff", from::effect(), lane::interactive, apply_diff},
               {"task.apply_saved", from::effect(), lane::interactive, apply_saved},
               {"task.apply_commit", from::effect(), lane::interactive, apply_commit},
+              // push.cpp
+              {"task.push", member, lane::interactive, push, "task.push_asked"},
+              {"task.apply_push", from::effect(), lane::interactive, apply_push},
+              // update.cpp
+              {"task.update_from_base", member, lane::interactive, update_from_base, "task.update_asked"},
+              {"task.apply_base", from::effect(), lane::interactive, apply_base},
+              {"task.apply_update", from::effect(), lane::interactive, apply_update},
+              {"task.abort_update", member, lane::interactive, abort_update, "task.update_aborted"},
+              {"task.apply_update_aborted", from::effect(), lane::interactive, apply_update_aborted},
           },
       .queries = {{"task.diff", "viewer", diff}, {"task.step_log", "viewer", step_log}},
       .snapshot = snapshot,

@@ -44,6 +44,17 @@ answer apply_saved(turn&, const json&);
 answer apply_commit(turn&, const json&);
 answer diff(const view&, const json&);
 
+// push.cpp
+answer push(turn&, const json&);
+answer apply_push(turn&, const json&);
+
+// update.cpp
+answer update_from_base(turn&, const json&);
+answer apply_base(turn&, const json&);
+answer apply_update(turn&, const json&);
+answer abort_update(turn&, const json&);
+answer apply_update_aborted(turn&, const json&);
+
 // snapshot.cpp
 json snapshot(const view&);
 answer step_log(const view&, const json&);

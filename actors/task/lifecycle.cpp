@@ -9,7 +9,7 @@ namespace {
 
 // What stands in no remote, in words; empty when nothing is.
 std::string unsaved(const record& r) {
-  if (!r.has_work()) return {};
+  if (!r.has_unpushed_work()) return {};
   std::string text = std::to_string(r.files) + (r.files == 1 ? " changed file" : " changed files") + " (+" +
                      std::to_string(r.additions) + " −" + std::to_string(r.deletions) + ") on " + r.branch;
   return text + (r.dirty ? ", some not committed," : "") + " are not pushed";

@@ -33,10 +33,6 @@ std::string shown_command(const record& r) {
   return line.size() == whole.size() ? whole : line + " …";
 }
 
-json author(const record& r) {
-  return {{"name", r.owner}, {"email", r.owner + "@localhost"}};
-}
-
 void start_step(turn& t, record& r, std::string_view name, std::string_view effect, json body,
                 std::chrono::milliseconds deadline = {}) {
   begin_step(t, r, name);
@@ -49,12 +45,7 @@ void start_step(turn& t, record& r, std::string_view name, std::string_view effe
 }
 
 void start_mirror(turn& t, record& r) {
-  json body{{"org", t.self().id_of("org")},
-            {"repository", r.repository.at("name")},
-            {"url", r.repository.at("url")}};
-  if (const auto credential = text_field(r.repository, "credential"); !credential.empty())
-    body["credential"] = credential;
-  start_step(t, r, "mirror", "git.mirror", std::move(body));
+  start_step(t, r, "mirror", "git.mirror", remote_of(t, r));
 }
 
 void start_checkout(turn& t, record& r) {
@@ -148,6 +139,16 @@ void take(turn& t, record& r, const std::string& step, const json& result) {
 }
 
 }  // namespace
+
+json remote_of(const view& v, const record& r) {
+  json body{{"org", v.self().id_of("org")},
+            {"repository", r.repository.at("name")},
+            {"url", r.repository.at("url")},
+            {"owner", r.owner}};
+  if (const auto credential = text_field(r.repository, "credential"); !credential.empty())
+    body["credential"] = credential;
+  return body;
+}
 
 void note_step(turn& t, std::string_view name, std::string_view state) {
   const std::int64_t ended = state == "running" ? 0 : t.now_ms();

@@ -39,12 +39,21 @@ struct fields {
   std::string bundle, bundle_commit;
   std::int64_t bundle_bytes = 0, bundle_at = 0;
   std::string summary;
+  json pushed, merge;  // as 0002.sql says
 
   /// Whether agents can work: the sandbox runs and its files are in place.
   bool ready() const {
     return sandbox_state == "running" && !handle.empty() && prepared == creation && step.empty();
   }
+  // What the saved work keeps.
   bool has_work() const { return files > 0 || dirty || (!head.empty() && head != base); }
+
+  // What stands in no remote.
+  bool has_unpushed_work() const {
+    const bool has_commits = !head.empty() && head != base;
+    const bool all_pushed = has_commits && pushed.is_object() && pushed.value("commit", "") == head;
+    return dirty || (has_work() && !all_pushed);
+  }
 
   bool operator==(const fields&) const = default;
 };

@@ -130,6 +130,16 @@ answer make_session(turn& t, record& r, const json& body, const std::string& pro
   return json{{"session", s.id}};
 }
 
+void say(turn& t, record& r, const std::string& text) {
+  const auto s = newest_open(t);
+  if (!s) {
+    make_session(t, r, json::object(), text);
+    return;
+  }
+  t.ask(session_key(t, s->id), "session.prompt", {{"text", text}}, "task.apply_message_answer",
+        {{"session", s->id}});
+}
+
 answer create_session(turn& t, const json& body) {
   auto r = load(t);
   if (auto why = refuse(r, "task.create_session")) return *why;

@@ -45,7 +45,8 @@ json file_rows(const view& v) {
 json operation_rows(const view& v) {
   json rows = json::array();
   v.each(
-      "SELECT id, what, state, result, error, by, started_at, ended_at FROM operation ORDER BY started_at "
+      "SELECT id, what, state, result, error, by, started_at, ended_at, code FROM operation ORDER BY "
+      "started_at "
       "DESC, id DESC LIMIT 20",
       [&](const auto& row) {
         json o{{"operation", row.template get<std::string>(0)},
@@ -56,6 +57,7 @@ json operation_rows(const view& v) {
         if (auto result = json::parse(row.template get<std::string>(3)); !result.is_null())
           o["result"] = result;
         if (const auto error = row.template get<std::string>(4); !error.empty()) o["error"] = error;
+        if (const auto code = row.template get<std::string>(8); !code.empty()) o["code"] = code;
         if (const auto ended = row.template get<std::int64_t>(7); ended > 0) o["ended_at"] = ended;
         rows.push_back(std::move(o));
       });
@@ -123,6 +125,9 @@ json snapshot(const view& v) {
   if (!r.work_effect.empty()) s["diff"]["refreshing"] = true;
   if (!r.bundle.empty())
     s["saved_work"] = {{"commit", r.bundle_commit}, {"bytes", r.bundle_bytes}, {"at", r.bundle_at}};
+  if (!r.pushed.is_null()) s["pushed"] = r.pushed;
+  if (!r.merge.is_null()) s["merge"] = r.merge;
+  s["diff"]["unpushed"] = r.has_unpushed_work();
   put(s, "error", r.error);
   if (r.error.empty() && r.status == "error")
     for (const auto& session : sessions(v))

@@ -23,6 +23,15 @@ constexpr transition others[] = {
     {"needs_input", "task.commit", "needs_input"},
     {"error", "task.commit", "error"},
 
+    {"idle", "task.push", "idle"},
+    {"running", "task.push", "running"},
+    {"needs_input", "task.push", "needs_input"},
+    {"error", "task.push", "error"},
+    {"idle", "task.update_from_base", "idle"},
+    {"error", "task.update_from_base", "error"},
+    {"idle", "task.abort_update", "idle"},
+    {"error", "task.abort_update", "error"},
+
     {"queued", "task.archive", "archiving"},
     {"idle", "task.archive", "archiving"},
     {"error", "task.archive", "archiving"},

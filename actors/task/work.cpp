@@ -18,29 +18,6 @@ void start_work(turn& t, record& r, std::string_view effect, std::string_view th
                            .resource = "git"});
 }
 
-bool can_look(const record& r) {
-  return r.sandbox_state == "running" && !r.handle.empty() && r.prepared == r.creation && !r.base.empty();
-}
-
-void end_operations(turn& t, std::string_view what, std::string_view state, const json& result,
-                    std::string_view error) {
-  t.run(
-      "UPDATE operation SET state = ?, result = ?, error = ?, ended_at = ? WHERE state = 'running' AND what "
-      "= ?",
-      state, result.dump(), clip(error, max_error), t.now_ms(), what);
-}
-
-std::string begin_operation(turn& t, std::string_view what) {
-  t.run(
-      "DELETE FROM operation WHERE id IN (SELECT id FROM operation WHERE state <> 'running' "
-      "ORDER BY started_at DESC, id DESC LIMIT -1 OFFSET ?)",
-      kept_operations);
-  const auto id = t.new_id();
-  t.run("INSERT INTO operation (id, what, state, by, started_at) VALUES (?, ?, 'running', ?, ?)", id, what,
-        t.principal(), t.now_ms());
-  return id;
-}
-
 void keep_files(turn& t, record& r, const json& result) {
   t.run("DELETE FROM changed_file");
   const auto& patches = field(result, "diff");
@@ -63,12 +40,16 @@ void keep_files(turn& t, record& r, const json& result) {
   r.dirty = field(result, "dirty") == true;
   r.head = text_field(result, "head");
   r.diff_at = t.now_ms();
-}
-
-problem not_running(const record& r) {
-  return conflict("sandbox_not_running",
-                  "the sandbox is " + r.sandbox_state +
-                      ", so its files cannot be looked at; a message to a session wakes it");
+  const auto& merge = field(result, "merge");
+  if (merge.is_null()) {
+    r.merge = nullptr;
+  } else {
+    const auto branch = text_field(r.merge, "branch");
+    r.merge = {{"branch", branch},
+               {"commit", text_field(merge, "commit")},
+               {"files", field(merge, "files")},
+               {"count", number_field(merge, "count")}};
+  }
 }
 
 void archived(turn& t, record& r) {
@@ -78,9 +59,18 @@ void archived(turn& t, record& r) {
 
 }  // namespace
 
-void fail_operations(turn& t, std::string_view why) {
-  t.run("UPDATE operation SET state = 'failed', error = ?, ended_at = ? WHERE state = 'running'", why,
-        t.now_ms());
+bool can_look(const record& r) {
+  return r.sandbox_state == "running" && !r.handle.empty() && r.prepared == r.creation && !r.base.empty();
+}
+
+problem not_running(const record& r) {
+  return conflict("sandbox_not_running",
+                  "the sandbox is " + r.sandbox_state +
+                      ", so its files cannot be looked at; a message to a session wakes it");
+}
+
+json author(const record& r) {
+  return {{"name", r.owner}, {"email", r.owner + "@localhost"}};
 }
 
 void refresh_work(turn& t, record& r) {
@@ -107,11 +97,11 @@ answer apply_diff(turn& t, const json& body) {
     keep_files(t, r, o.result());
     r.work_error.clear();
     end_operations(t, "refresh_diff", "done",
-                   {{"files", r.files}, {"additions", r.additions}, {"deletions", r.deletions}}, "");
+                   {{"files", r.files}, {"additions", r.additions}, {"deletions", r.deletions}});
     if (r.has_work() && can_look(r)) start_work(t, r, "git.save_work", "task.apply_saved", "refresh");
   } else {
     r.work_error = "the diff could not be made: " + o.error().detail;
-    end_operations(t, "refresh_diff", "failed", nullptr, o.error().detail);
+    end_operations(t, "refresh_diff", "failed", nullptr, o.error());
   }
   if (r.work_effect.empty() && std::exchange(r.work_again, false)) refresh_work(t, r);
   advance(t, r);
@@ -159,11 +149,10 @@ answer commit(turn& t, const json& body) {
   if (auto why = refuse(r, "task.commit")) return *why;
   if (!can_look(r)) return not_running(r);
   const auto id = begin_operation(t, "commit");
-  const json author{{"name", r.owner}, {"email", r.owner + "@localhost"}};
   t.start({.kind = "git.commit",
            .body = {{"handle", r.handle},
                     {"message", body.at("message")},
-                    {"author", body.value("author", author)}},
+                    {"author", body.value("author", author(r))}},
            .then = "task.apply_commit",
            .context = {{"operation", id}},
            .resource = "git"});
@@ -172,12 +161,7 @@ answer commit(turn& t, const json& body) {
 
 answer apply_commit(turn& t, const json& body) {
   const auto o = outcome::of(body);
-  t.run(
-      "UPDATE operation SET state = ?, result = ?, error = ?, ended_at = ? WHERE id = ? AND state = "
-      "'running'",
-      o.ok() ? "done" : "failed", o.ok() ? o.result().dump() : "null",
-      o.ok() ? std::string() : clip(o.error().detail, max_error), t.now_ms(),
-      o.context.value("operation", ""));
+  end_operation(t, o);
   auto r = load(t);
   if (o.ok()) refresh_work(t, r);
   advance(t, r);

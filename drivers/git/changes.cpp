@@ -93,6 +93,28 @@ std::set<std::string> read_names(std::string_view nul_separated) {
   return names;
 }
 
+json read_unmerged(std::string_view list) {
+  std::map<std::string, unsigned> stages;  // bit 0: the common ancestor's, 1: ours, 2: theirs
+  fields entries(list);
+  // mode id STAGE TAB path NUL
+  while (const auto entry = entries.next()) {
+    const auto tab = entry->find('\t');
+    if (tab == std::string_view::npos || tab == 0) break;
+    const char stage = (*entry)[tab - 1];
+    if (stage < '1' || stage > '3') break;
+    stages[std::string(entry->substr(tab + 1))] |= 1u << (stage - '1');
+  }
+  static constexpr const char* how[] = {"both_modified", "both_deleted", "added_here", "deleted_there",
+                                        "added_there",   "deleted_here", "both_added", "both_modified"};
+  json files = json::array();
+  for (const auto& [path, mask] : stages) {
+    if (files.size() == max_unmerged) break;
+    files.push_back({{"path", path}, {"how", how[mask]}});
+  }
+  const json result{{"files", std::move(files)}, {"count", stages.size()}};
+  return json::parse(result.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
 void patch_reader::feed(std::string_view bytes) {
   while (!bytes.empty()) {
     const auto end = bytes.find('\n');

@@ -31,6 +31,11 @@ struct changed_file {
 std::vector<changed_file> read_changes(std::string_view raw, std::string_view numstat);
 std::set<std::string> read_names(std::string_view nul_separated);
 
+// `git ls-files -u -z` as {files: [{path, how}], count}: at most max_unmerged of them, and how many there
+// are.
+inline constexpr std::size_t max_unmerged = 300;
+nlohmann::json read_unmerged(std::string_view list);
+
 // Takes a patch piece by piece and keeps of each file as much as the limits allow. `files` as read_changes()
 // gave them.
 class patch_reader {

@@ -87,6 +87,8 @@ std::vector<effect_kind> effects(environment shared, limits with) {
       inside("git.save_work", save_work),
       inside("git.restore_work", restore_work),
       inside("git.push", push),
+      inside("git.update", update),
+      inside("git.abort_update", abort_update),
   };
 }
 

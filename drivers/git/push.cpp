@@ -49,33 +49,31 @@ std::string pull_request_link(const std::string& words) {
   return {};
 }
 
+// The remedy stands before the remote's words, which may be long and get cut.
 failed push_refusal(const std::string& about, const std::string& branch, const std::string& reason,
                     const std::string& words) {
   const auto both = lower(reason + "\n" + words);
-  const auto said =
-      about + ": the remote refused: " + reason + (words.empty() ? "" : ". It said:\n" + words + "\n");
-  const auto dot = words.empty() ? ". " : "";
+  const auto refused = [&](const char* code, const std::string& remedy) {
+    return git_refused(code, about + ": the remote refused: " + reason + ". " + remedy +
+                                 (words.empty() ? "" : ". It said:\n" + words));
+  };
   if (has_any(both, {"non-fast-forward", "fetch first", "stale info"}))
     return not_fast_forward(about, branch);
   if (has_any(both, {"no space left", "disk quota", "quota exceeded", "disk full"}))
-    return git_refused(
-        "remote_full",
-        said + dot + "The remote's disk is full: make room there, then push again; nothing was lost");
+    return refused("remote_full", "Its disk is full: make room there, then push again; nothing was lost");
   if (has_any(both, {"gh001", "large file", "file size limit", "exceeds the maximum", "exceeds maximum",
                      "too large", "too big", "larger than"}))
-    return git_refused(
+    return refused(
         "file_too_large",
-        said + dot +
-            "Take the large file out of the branch's commits (rewriting those that have it, or with "
-            "Git LFS where the remote has it), then push again");
+        "Take the large file out of the branch's commits (rewriting those that have it, or with Git "
+        "LFS where the remote has it), then push again");
   if (has_any(both, {"protected branch", "protected ref", "gh006", "gh013", "is protected",
                      "not allowed to push", "branch protection"}))
-    return git_refused("protected_branch",
-                       said + dot + "The branch `" + branch +
-                           "` takes no pushes: ask who keeps the repository to allow it, or work "
-                           "on a task with another branch");
-  return git_refused("push_rejected",
-                     said + dot + "Put right what it asks for, then push again; nothing was lost");
+    return refused("protected_branch",
+                   "The branch `" + branch +
+                       "` takes no pushes: ask who keeps the repository to allow it, or work on a task with "
+                       "another branch");
+  return refused("push_rejected", "Put right what it asks for, then push again; nothing was lost");
 }
 
 attempt<pushed> push_branch(const std::filesystem::path& mirror, const repository_url& url,

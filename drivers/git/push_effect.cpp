@@ -102,7 +102,10 @@ effect_coroutine push(environment_ptr world, run_ptr run) {
   bundling.arguments = {place->workspace, what->branch, base, folder};
   bundling.about = about;
   auto bundled = co_await run_script(world, handle, std::move(bundling), run->deadline());
-  if (!bundled) co_return bundled.error();
+  if (!bundled) {
+    co_await clean_up(world, handle, place->workspace, folder);
+    co_return bundled.error();
+  }
   what->commit = bundled->commit("commit");
   if (what->commit.empty()) co_return git_failed(about + ": git named no commit");
 

@@ -32,13 +32,21 @@ failed explain(const std::string& about, const process_result& ended) {
     case scripts::no_base_commit:
       return git_failed(words + "; the agent has rewritten the history");
     case scripts::conflicts:
-      return git_failed(words + "; resolve them (ask the agent to) and try again");
+      return git_refused("conflicts", words + "; resolve them (ask the agent to) and try again");
     case scripts::no_repository:
       return git_failed(words + "; retry the task to have it cloned anew");
     case scripts::bad_bundle:
       return git_failed(words);
     case scripts::no_task_branch:
       return git_refused("nothing_to_push", words + "; commit something on it first (task.commit)");
+    case scripts::merging:
+      return git_refused("merge_under_way",
+                         words + "; resolve and commit it, or abort it (task.abort_update)");
+    case scripts::not_merging:
+      return git_refused("no_merge", words);
+    case scripts::would_overwrite:
+      return git_refused("uncommitted_changes",
+                         words + "; commit what was changed (task.commit) and try again");
     case 127:
       return git_failed(words + "; git must be installed where the sandbox takes its programs from");
     default:

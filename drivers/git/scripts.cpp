@@ -105,6 +105,9 @@ compare --raw -z | head -c 8388608 >"$out/raw"
 compare --numstat -z | head -c 8388608 >"$out/numstat"
 compare -p --src-prefix=a/ --dst-prefix=b/ -U3 | head -c 67108864 >"$out/patch"
 rm -rf "$out/objects" "$out/index"
+unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+git ls-files -u -z | head -c 1048576 >"$out/unmerged"
+echo "merge=$(git rev-parse -q --verify 'MERGE_HEAD^{commit}' || true)"
 echo "head=$head"
 echo "dirty=$dirty"
 echo "out=$out"
@@ -176,6 +179,54 @@ fi
 echo "commit=$head"
 echo "dirty=$dirty"
 echo "out=$out"
+)sh";
+
+const std::string_view update = R"sh(
+enter "$1"
+mirror=$2 branch=$3 from=$4 base_branch=$5
+filters_off
+folder "$8"
+[ "$(git symbolic-ref -q --short HEAD)" = "$branch" ] ||
+  die 28 "the workspace is not on the task's branch '$branch'"
+head=$(git rev-parse -q --verify 'HEAD^{commit}') || die 28 "the branch '$branch' has no commit yet"
+[ ! -f "$g/MERGE_HEAD" ] || die 29 "a merge is under way in the workspace already"
+git fetch -q --no-tags --prune --upload-pack="$upload_pack" "$mirror" '+refs/heads/*:refs/remotes/origin/*'
+rm -f "$g/FETCH_HEAD"
+to=$(git rev-parse -q --verify "refs/remotes/origin/$from^{commit}") ||
+  die 22 "the repository has no branch '$from'"
+export GIT_AUTHOR_NAME="$6" GIT_AUTHOR_EMAIL="$7" GIT_COMMITTER_NAME="$6" GIT_COMMITTER_EMAIL="$7"
+: >"$out/unmerged"
+if git merge-base --is-ancestor "$to" HEAD; then
+  state=current
+elif git merge -q --no-edit --no-verify --no-gpg-sign --no-stat -m "Merge branch '$from' into $branch" "$to" \
+  >"$out/said" 2>&1; then
+  state=merged
+elif [ -f "$g/MERGE_HEAD" ]; then
+  state=conflicts
+  git ls-files -u -z | head -c 1048576 >"$out/unmerged"
+else
+  cat "$out/said" >&2
+  die 31 "nothing was merged"
+fi
+if [ "$from" = "$base_branch" ]; then
+  base=$to
+else
+  base=$(git merge-base HEAD "refs/remotes/origin/$base_branch" || true)
+fi
+echo "state=$state"
+echo "head=$(git rev-parse HEAD)"
+echo "base=$base"
+echo "commit=$to"
+echo "out=$out"
+)sh";
+
+const std::string_view abort_update = R"sh(
+enter "$1"
+filters_off
+[ -f "$g/MERGE_HEAD" ] || die 30 "no merge is under way in the workspace"
+git merge --abort
+echo "head=$(git rev-parse HEAD)"
+echo "base=$(git merge-base HEAD "refs/remotes/origin/$2" || true)"
 )sh";
 
 const std::string_view restore = R"sh(

@@ -22,7 +22,10 @@ enum exit_code : int {
   conflicts = 25,       // unresolved
   no_repository = 26,   // the workspace has no repository any more
   bad_bundle = 27,
-  no_task_branch = 28,  // the task's own branch is gone, or has no commit yet
+  no_task_branch = 28,   // the task's own branch is gone, has no commit yet, or is not the one checked out
+  merging = 29,          // a merge is under way, and another cannot begin
+  not_merging = 30,      // none is
+  would_overwrite = 31,  // changes that are not committed stand in the way
 };
 
 // Functions that they use; stands in front of each.
@@ -32,8 +35,8 @@ extern const std::string_view common;
 // Prints head (empty: no commit yet), base, created.
 extern const std::string_view checkout;
 
-// Arguments: workspace, base, name for a folder. Prints head, dirty, out: a folder with the files raw,
-// numstat, untracked (all NUL-separated) and patch.
+// Arguments: workspace, base, name for a folder. Prints head, dirty, merge (the commit that is being merged,
+// if one is), out: a folder with the files raw, numstat, untracked, unmerged (all NUL-separated) and patch.
 extern const std::string_view diff;
 
 // Arguments: workspace, message, author's name, email. Prints commit (empty: nothing to commit), files.
@@ -46,6 +49,14 @@ extern const std::string_view save;
 // committed), out: a folder with the file bundle of refs/heads/BRANCH, empty where the branch has nothing
 // beyond the base.
 extern const std::string_view bundle_branch;
+
+// Merges what the mirror's branch has. Arguments: workspace, mirror, the task's branch, the one to merge, the
+// base branch, author's name, email, name for a folder. Prints state (current, merged, conflicts), head,
+// base, commit (what was merged), out: a folder with the file unmerged.
+extern const std::string_view update;
+
+// Arguments: workspace, base branch. Prints head, base.
+extern const std::string_view abort_update;
 
 // Arguments: workspace, mirror, name of the folder with the file bundle's pieces 1…, the number of pieces.
 // Prints commit, head.

@@ -81,7 +81,7 @@ effect_coroutine diff(environment_ptr world, run_ptr run) {
 
   const auto out = done->text("out");
   const auto deadline = run->deadline();
-  std::string raw, numstat, untracked;
+  std::string raw, numstat, untracked, unmerged;
   const auto fetch = [&](const char* name, std::string& into) {
     return world->daemons.read_file(
         handle, out + "/" + name, max_list_bytes, [&into](std::string_view piece) { into += piece; },
@@ -90,6 +90,7 @@ effect_coroutine diff(environment_ptr world, run_ptr run) {
   auto got = co_await fetch("raw", raw);
   if (got) got = co_await fetch("numstat", numstat);
   if (got) got = co_await fetch("untracked", untracked);
+  if (got) got = co_await fetch("unmerged", unmerged);
   if (!got) co_return got.error();
   patch_reader patch(read_changes(raw, numstat));
   std::uint64_t bytes = 0;
@@ -102,7 +103,12 @@ effect_coroutine diff(environment_ptr world, run_ptr run) {
   if (!longer) co_return longer.error();
   patch.finish(!*longer && bytes < max_patch_bytes);
   co_await clean_up(world, handle, place->workspace, folder);
-  co_return diff_result(patch, read_names(untracked), done->commit("head"), done->text("dirty") == "1");
+  auto result = diff_result(patch, read_names(untracked), done->commit("head"), done->text("dirty") == "1");
+  if (const auto merging = done->commit("merge"); !merging.empty()) {
+    result["merge"] = read_unmerged(unmerged);
+    result["merge"]["commit"] = merging;
+  }
+  co_return result;
 }
 
 effect_coroutine commit(environment_ptr world, run_ptr run) {

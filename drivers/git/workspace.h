@@ -35,5 +35,7 @@ effect_coroutine save_work(environment_ptr world, run_ptr run);
 effect_coroutine restore_work(environment_ptr world, run_ptr run);
 
 effect_coroutine push(environment_ptr world, run_ptr run);
+effect_coroutine update(environment_ptr world, run_ptr run);
+effect_coroutine abort_update(environment_ptr world, run_ptr run);
 
 }  // namespace troupe::drivers::git

@@ -6,6 +6,13 @@ namespace troupe::gateway {
 
 namespace {
 
+// git_HOST_USER: the credential that USER's tasks show to HOST. A host's name has no underscore.
+bool is_own_credential(std::string_view secret, const caller& by) {
+  if (!secret.starts_with("git_")) return false;
+  const auto host = secret.substr(4), rest = host.substr(std::min(host.find('_'), host.size()));
+  return rest.size() > 1 && rest.size() < host.size() && rest.substr(1) == by.who.user;
+}
+
 // Nothing when the caller is an admin of the organization, else why not. Strangers see no organization.
 std::optional<problem> not_admin(const context& c, const wire::exchange& ex, const caller& by) {
   const auto& org = ex.param("org");
@@ -15,6 +22,13 @@ std::optional<problem> not_admin(const context& c, const wire::exchange& ex, con
   if (!c.actors.exists(*k)) return not_found("there is no organization " + org);
   if (!by.who.may(org, "admin")) return forbidden("secrets of an organization need the role admin");
   return std::nullopt;
+}
+
+// Nothing when the caller may write that secret: any if an admin, else one's own credential for git.
+std::optional<problem> not_writer(const context& c, const wire::exchange& ex, const caller& by) {
+  auto why = not_admin(c, ex, by);
+  const bool own = is_own_credential(ex.param("name"), by) && by.who.may(ex.param("org"), "member");
+  return why && why->status == 403 && own ? std::nullopt : why;
 }
 
 asio::awaitable<void> done(context& c, wire::exchange& ex, std::optional<problem> why) {
@@ -39,7 +53,7 @@ std::variant<std::string, problem> value_of(const wire::request& r) {
 }
 
 asio::awaitable<void> put(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
-  auto why = not_admin(*c, ex, by);
+  auto why = not_writer(*c, ex, by);
   if (!why) {
     auto value = value_of(ex.request());
     if (auto* bad = std::get_if<problem>(&value)) {
@@ -55,7 +69,7 @@ asio::awaitable<void> put(std::shared_ptr<context> c, wire::exchange& ex, const 
 }
 
 asio::awaitable<void> remove(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
-  auto why = not_admin(*c, ex, by);
+  auto why = not_writer(*c, ex, by);
   if (!why) {
     why = c->options.secrets->remove(ex.param("org"), ex.param("name"));
     if (!why && c->options.audit_look)

@@ -6,6 +6,7 @@ troupe_test(work_tests
     session_permissions_test.cpp
     session_prompts_test.cpp
     session_pure_test.cpp
+    task_git_test.cpp
     task_test.cpp
     work_page_test.cpp
   LINK troupe_actors troupe_schemas

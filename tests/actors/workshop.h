@@ -72,12 +72,13 @@ struct workshop {
   moved_clock now;
   actor_host h{{.kinds = {&actors::access(), &actors::capacity(), &actors::organization(),
                           &actors::audit_log(), &actors::task(), &actors::session(), &actors::sandbox()},
-                .effects = {"git.probe",       "git.mirror",      "git.checkout",     "git.diff",
-                            "git.commit",      "git.save_work",   "git.restore_work", "sandbox.create",
-                            "sandbox.start",   "sandbox.pause",   "sandbox.resume",   "sandbox.kill",
-                            "sandbox.destroy", "sandbox.inspect", "sandbox.run",      "sandbox.process",
-                            "sandbox.exec",    "agent.start",     "agent.prompt",     "agent.cancel",
-                            "agent.answer",    "agent.set_mode",  "agent.set_model",  "agent.stop"},
+                .effects = {"git.probe",       "git.mirror",       "git.checkout",    "git.diff",
+                            "git.commit",      "git.push",         "git.update",      "git.abort_update",
+                            "git.save_work",   "git.restore_work", "sandbox.create",  "sandbox.start",
+                            "sandbox.pause",   "sandbox.resume",   "sandbox.kill",    "sandbox.destroy",
+                            "sandbox.inspect", "sandbox.run",      "sandbox.process", "sandbox.exec",
+                            "agent.start",     "agent.prompt",     "agent.cancel",    "agent.answer",
+                            "agent.set_mode",  "agent.set_model",  "agent.stop"},
                 .feeds = {"sandbox.watch", "agent.updates"},
                 .audit = actors::make_auditor(),
                 .time = &now}};
@@ -152,7 +153,7 @@ struct workshop {
         ->succeed({{"head", "c0"}, {"base", "c0"}, {"created", true}, {"path", "/workspace"}});
   }
   void no_changes() { diff(0); }
-  void diff(int files, const std::string& head = "c0") {
+  void diff(int files, const std::string& head = "c0", json more = json::object()) {
     json list = json::array(), patches = json::object();
     for (int i = 0; i < files; ++i) {
       const auto path = "f" + std::to_string(i);
@@ -164,16 +165,27 @@ struct workshop {
                       {"cut", false}});
       patches[path] = "+++ " + path;
     }
-    h.effect("git.diff")
-        ->succeed({{"head", head},
-                   {"files", list},
-                   {"additions", 2 * files},
-                   {"deletions", files},
-                   {"diff", patches},
-                   {"dirty", files > 0}});
+    json result{{"head", head},       {"files", list},   {"additions", 2 * files},
+                {"deletions", files}, {"diff", patches}, {"dirty", files > 0}};
+    result.update(more);
+    h.effect("git.diff")->succeed(result);
   }
   void saved(const std::string& bundle = "w1.bundle") {
     h.effect("git.save_work")->succeed({{"commit", "w1"}, {"bundle", bundle}, {"bytes", 10}});
+  }
+  /// At rest, with this many changed files at this commit.
+  void rest(int files, const std::string& head) {
+    auto a = begin();
+    end_turn(a);
+    diff(files, head);
+    if (files > 0) saved();
+    await_status(task, "idle");
+  }
+  /// The newest operation, once it has ended.
+  json ended_operation() {
+    return h.await(task, [](const json& s) {
+      return !s["operations"].empty() && s["operations"][0]["state"] != "running";
+    })["operations"][0];
   }
   /// Everything up to the running agent's first prompt.
   agent begin(json started = json::object()) {

@@ -107,7 +107,7 @@ TEST_CASE("what is no repository fails in words") {
   job with;
   auto facts = probe(url_of(box.path() / "plain"), with);
   REQUIRE_FALSE(facts);
-  CHECK(facts.error().why.code == "git_failed");
+  CHECK(facts.error().why.code == "remote_not_found");
   CHECK(facts.error().why.detail.find("plain") != std::string::npos);
 }
 

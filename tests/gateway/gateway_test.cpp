@@ -300,7 +300,8 @@ TEST_CASE("who leaves an organization sees its topics end, and another one's sta
 TEST_CASE("who unsubscribes or goes away is no subscriber any more") {
   served s;
   const auto subscribers_become = [&](std::size_t n) {
-    for (const auto until = wire::clock::now() + 10s; wire::clock::now() < until; std::this_thread::sleep_for(5ms)) {
+    for (const auto until = wire::clock::now() + 10s; wire::clock::now() < until;
+         std::this_thread::sleep_for(5ms)) {
       if (s.actors->stats().subscribers == n) return true;
     }
     return false;
@@ -427,6 +428,29 @@ TEST_CASE("signing in gives a cookie that works, once; signing out ends it") {
   CHECK(s.send(r, "").status == 204);
   r.method = "GET";
   CHECK(s.send(r, "").status == 401);
+}
+
+TEST_CASE("a member stores the own credential for a git host and no other secret") {
+  served s;
+  const auto put = [&](const std::string& name, const std::string& token) {
+    wire::request r;
+    r.method = "PUT";
+    r.target = "/v1/secrets/acme/" + name;
+    r.body = "a token";
+    return s.send(std::move(r), token).status;
+  };
+  CHECK(put("git_github.com_mia", "mia-token") == 204);
+  CHECK(s.secrets->read("acme", "git_github.com_mia") == "a token");
+  for (const auto* name :
+       {"git_github.com_ada", "git__mia", "git_mia", "git_github.com_x_mia", "TOKEN", "git_github.com_"})
+    CHECK_MESSAGE(put(name, "mia-token") == 403, name);
+  CHECK(put("git_github.com_vic", "vic-token") == 403);
+  CHECK(put("git_github.com_bob", "bob-token") == 404);
+  CHECK(s.get("/v1/secrets/acme", "mia-token").status == 403);
+  wire::request gone;
+  gone.method = "DELETE";
+  gone.target = "/v1/secrets/acme/git_github.com_mia";
+  CHECK(s.send(std::move(gone), "mia-token").status == 204);
 }
 
 TEST_CASE("secrets are written by admins, listed by name and never read back") {

@@ -212,13 +212,16 @@ verdict people::judge(const std::string& user, const key& k, std::string_view ro
 served::served(std::function<void(gateway_options&)> change) {
   auto name = (std::filesystem::temp_directory_path() / "gateway-test-XXXXXX").string();
   folder = ::mkdtemp(name.data());
-  principal ada, bob, vic, root;
+  principal ada, bob, vic, mia, root;
   ada.user = "ada";
   ada.roles["acme"] = "owner";
   bob.user = "bob";
   bob.roles["other"] = "owner";
   vic.user = "vic";
   vic.roles["acme"] = "viewer";
+  mia.user = "mia";
+  mia.roles["acme"] = "member";
+  who.add("mia-token", mia);
   root.user = "root";
   root.admin = true;
   who.add("ada-token", ada);
