@@ -193,7 +193,7 @@ TEST_CASE("a commit with unresolved conflicts is refused and changes nothing") {
       s.effect("git.commit",
                {{"handle", handle}, {"message", "x"}, {"author", {{"name", "B"}, {"email", "b@x"}}}})
           ->trouble();
-  CHECK(why.code == "git_failed");
+  CHECK(why.code == "conflicts");
   CHECK(why.detail.find("conflict") != std::string::npos);
   CHECK(sh(s.work, "git rev-parse HEAD") == head);
 }
