@@ -62,7 +62,8 @@ std::vector<candidate> names(context& c, const std::string& placeholder) {
     } else if (placeholder == "USER" || placeholder == "OWNER") {
       each(org().at("members"), "user", "role");
     } else if (placeholder == "ORG") {
-      for (const auto& [name, role] : c.principal().value("roles", json::object()).items())
+      const auto roles = c.principal().value("roles", json::object());
+      for (const auto& [name, role] : roles.items())
         all.push_back({name, role.get<std::string>()});
     }
   } catch (const std::exception&) {
