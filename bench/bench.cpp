@@ -1,8 +1,11 @@
 // One table: what durable actors cost on this machine, each figure beside plain SQLite that writes the same
 // rows with the same batching, page size and number of writers, in the same run.
 //
-//   troupe-bench [DIR] [SECONDS]     DIR on the disk to measure (default: the temporary folder); SECONDS for
-//   each figure
+//   troupe-bench --help
+#include <CLI/CLI.hpp>
+
+#include <fmt/format.h>
+
 #include <atomic>
 #include <cstdio>
 #include <future>
@@ -185,18 +188,26 @@ void waking(const std::filesystem::path& parent) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::filesystem::path parent = argc > 1 ? argv[1] : std::filesystem::temp_directory_path();
-  const double seconds_each = argc > 2 ? std::atof(argv[2]) : 3;
+  CLI::App app{"Durable commands a second, each figure beside plain SQLite that writes the same rows.\n\n"
+               "example: troupe-bench --dir /var/tmp --seconds 2 --only full/1/64"};
+  std::filesystem::path parent = std::filesystem::temp_directory_path();
+  double seconds_each = 3;
+  std::string only;
+  app.add_option("--dir", parent, "a folder on the disk to measure")->check(CLI::ExistingDirectory);
+  app.add_option("--seconds", seconds_each, "for each figure")->check(CLI::Range(0.1, 600.0));
+  app.add_option("--only", only, "one row, SYNC/ACTORS/IN-FLIGHT, or `waking`");
+  CLI11_PARSE(app, argc, argv);
+
   std::printf(
       "durable commands a second; plain: SQLite alone, same rows, batches, page size and writers\n\n");
   std::printf("%-8s %7s %10s %11s %14s %14s %7s\n", "sync", "actors", "in flight", "per commit", "troupe /s",
               "plain /s", "ratio");
   for (auto [sync, word] :
        {std::pair(storage::durability::full, "full"), {storage::durability::normal, "normal"}}) {
-    throughput(parent, sync, word, 1, 1, seconds_each);
-    throughput(parent, sync, word, 1, 64, seconds_each);
-    throughput(parent, sync, word, 100, 400, seconds_each);
-    throughput(parent, sync, word, 1000, 4000, seconds_each);
+    for (auto [actors, in_flight] : {std::pair(1, 1), {1, 64}, {100, 400}, {1000, 4000}}) {
+      const auto row = fmt::format("{}/{}/{}", word, actors, in_flight);
+      if (only.empty() || only == row) throughput(parent, sync, word, actors, in_flight, seconds_each);
+    }
   }
-  waking(parent);
+  if (only.empty() || only == "waking") waking(parent);
 }

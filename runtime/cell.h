@@ -200,6 +200,10 @@ class cell : public std::enable_shared_from_this<cell> {
 
   std::atomic<bool> scheduled_ = false;
   std::atomic<bool> may_create_ = false;
+  /// Commands between two looks at what is old; a look may forget more than that, so that it catches up.
+  static constexpr std::int64_t prune_every = 256;
+  /// Recorded since the last look. The first turn after waking looks.
+  std::int64_t unpruned_ = prune_every;
   std::atomic<bool> sleep_wanted_ = false;
   /// Messages wait behind a full window: settlements are needed at once.
   std::atomic<bool> more_to_send_ = false;

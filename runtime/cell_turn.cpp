@@ -11,8 +11,7 @@ namespace {
 constexpr std::size_t own_place = static_cast<std::size_t>(-1);
 constexpr std::chrono::milliseconds slow_handler{100};
 constexpr std::int64_t timers_per_turn = 16;
-constexpr std::int64_t prune_every = 256;
-constexpr std::int64_t prune_at_most = 512;
+constexpr std::int64_t prune_at_most = 1024;
 
 using storage::failure;
 
@@ -123,7 +122,7 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
       return hold(std::move(out));
     }
     if (state.retired) say_farewell(state);
-    if (state.number % prune_every == 0) prune(state);
+    if (unpruned_ >= prune_every) prune(state);
     if (!recorder_->empty()) {
       db_->run("INSERT INTO rt_changes VALUES (?, ?)", static_cast<std::int64_t>(state.number),
                storage::as_blob(recorder_->sequence()));
@@ -293,6 +292,7 @@ void cell::write_record(turn_state& state, turn_output& out, std::string_view na
            name, from.body, hash, a.ok(), result, took.count(), static_cast<std::int64_t>(changes_from),
            static_cast<std::int64_t>(recorder_->mark()));
   state.written = true;
+  ++unpruned_;
   host_.count.commands.fetch_add(1, std::memory_order_relaxed);
   if (!a.ok()) host_.count.failed_commands.fetch_add(1, std::memory_order_relaxed);
   if (host_.topics.turns_wanted()) {
@@ -327,13 +327,20 @@ void cell::say_farewell(turn_state& state) {
   }
 }
 
+// From the oldest on, and only as far as it looks: its cost does not grow with what is kept.
 void cell::prune(turn_state& state) {
+  unpruned_ = 0;
   const auto oldest = to_ms(state.now - host_.options.limits.remember_commands);
   const auto least = static_cast<std::int64_t>(host_.options.limits.remember_commands_at_least);
-  db_->run("DELETE FROM rt_inbox WHERE seq IN (SELECT seq FROM rt_inbox WHERE seq <= (SELECT max(seq) FROM rt_inbox) - ? "
-           "AND time < ? ORDER BY seq LIMIT ?)",
-           least, oldest, prune_at_most);
-  db_->run("DELETE FROM rt_changes WHERE turn < (SELECT min(turn) FROM rt_inbox)");
+  const auto first = db_->one<std::int64_t>("SELECT min(seq) FROM rt_inbox").value_or(0);
+  const auto last = db_->one<std::int64_t>("SELECT max(seq) FROM rt_inbox").value_or(0);
+  auto upto = std::min(first + prune_at_most, last - least + 1);
+  if (upto <= first) return;
+  const auto young =
+      db_->one<std::int64_t>("SELECT seq FROM rt_inbox WHERE seq < ? AND time >= ? ORDER BY seq LIMIT 1", upto, oldest);
+  if (young) upto = *young;
+  db_->run("DELETE FROM rt_inbox WHERE seq < ?", upto);
+  db_->run("DELETE FROM rt_changes WHERE turn < (SELECT turn FROM rt_inbox ORDER BY seq LIMIT 1)");
 }
 
 bool cell::leaves_obligation(const turn_state& s) const {

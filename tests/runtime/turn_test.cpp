@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "runtime/at_work.h"
+#include "runtime/inspect.h"
 #include "tests/runtime/world.h"
 
 using namespace troupe;
@@ -94,6 +95,35 @@ TEST_CASE("an id used for another body is refused and changes nothing") {
   w.command("bank/b/account/a", "account.deposit", {{"amount", 5}}, "once");
   CHECK(w.command("bank/b/account/a", "account.deposit", {{"amount", 6}}, "once").error().code == "id_reused");
   CHECK(w.account("a")["amount"] == 105);
+}
+
+TEST_CASE("commands are forgotten when they are old enough and enough newer ones are kept") {
+  world w([](host_options& o) {
+    o.limits.remember_commands = 1h;
+    o.limits.remember_commands_at_least = 100;
+  });
+  w.open({"a"});
+  const key a("bank/b/account/a");
+  const auto kept = [&](const char* table) {
+    const auto answer = inspector(*w.is).query(a, std::string("SELECT count(*) AS n FROM ") + table);
+    return std::get<json>(answer).at("rows").at(0).at(0).get<int>();
+  };
+  const auto deposits = [&](int count) {
+    for (int i = 0; i < count; ++i) w.command(a.str(), "account.deposit", {{"amount", 1}});
+  };
+  deposits(3000);
+  CHECK(kept("rt_inbox") > 3000);
+  w.threads->advance(2h);
+  deposits(1600);
+  CHECK(kept("rt_inbox") < 2200);
+  CHECK(kept("rt_inbox") >= 1600);
+  CHECK(kept("rt_changes") <= kept("rt_inbox"));
+  w.threads->advance(2h);
+  deposits(600);
+  w.threads->advance(2h);
+  deposits(300);
+  CHECK(kept("rt_inbox") < 700);
+  CHECK(w.account("a")["amount"] == 100 + 3000 + 1600 + 600 + 300);
 }
 
 TEST_CASE("a recorded problem is the same problem again") {
