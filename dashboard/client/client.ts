@@ -74,14 +74,14 @@ export class Client {
     const topic = [...this.topics.values()].find(one => one.asked === reply.id);
     if (!topic) return;
     if (reply.ok) return topic.answered();
-    const { error } = reply, refusals = topic.refused();
+    const { error } = reply;
     const early = error.status === 404 && topic.young;
     if (!early && !passing.has(error.status)) topic.change({ is: "error", error });
     if (error.status !== 404 && !passing.has(error.status)) return;
     const pause = setTimeout(() => {
       this.pauses.delete(pause);
       if (this.topics.get(topic.name) === topic) this.ask(topic);
-    }, pauseBefore(refusals) / (early ? 10 : 1));
+    }, early ? pauseBefore(0) / 10 : pauseBefore(topic.refused()));
     this.pauses.add(pause);
   }
 

@@ -30,6 +30,9 @@ export interface Entry<T> {
 
 export interface Hello { op: "hello"; protocol: string; server: { name: string; version: string }; principal: Principal }
 export interface Snapshot extends Revision { op: "snapshot"; topic: string; data: unknown }
+/** The step from revision `from` to `revision`, RFC 6902, and the hash of what results. */
+export interface Patch extends Revision { op: "patch"; topic: string; from: number; hash: string; patch: Operation[] }
+export interface Operation { op: "add" | "remove" | "replace"; path: string; value?: unknown }
 export interface Entries {
   op: "entries"; topic: string; incarnation?: string;
   after: number; first: number; last: number; end: number; entries: Entry<unknown>[];
@@ -38,4 +41,4 @@ export interface Reset { op: "reset"; topic: string; incarnation?: string; first
 export interface Gone { op: "gone"; topic: string; reason: string }
 export type Reply = { op: "reply"; id: string } & ({ ok: true; result: unknown; turn?: number } | { ok: false; error: Problem });
 
-export type Frame = Hello | Snapshot | Entries | Reset | Gone | Reply;
+export type Frame = Hello | Snapshot | Patch | Entries | Reset | Gone | Reply;

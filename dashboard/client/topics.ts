@@ -1,5 +1,6 @@
 // What is subscribed to: where each stands, and what its next question to the server is.
-import type { Entries, Entry, Gone, Problem, Reset, Revision, Snapshot } from "./frames";
+import type { Entries, Entry, Gone, Patch, Problem, Reset, Revision, Snapshot } from "./frames";
+import { patched } from "./patch";
 
 export type SubscriptionState =
   | { is: "connecting" }
@@ -13,7 +14,7 @@ export interface Subscription {
   dispose(): void;
 }
 
-type TopicFrame = Snapshot | Entries | Reset | Gone;
+type TopicFrame = Snapshot | Patch | Entries | Reset | Gone;
 
 export abstract class Topic {
   state: SubscriptionState = { is: "connecting" };
@@ -58,7 +59,7 @@ export class SnapshotTopic extends Topic {
 
   question(): object {
     const have = this.newest && { incarnation: this.newest.incarnation, revision: this.newest.revision };
-    return { op: "subscribe", topic: this.name, ...(have && { have }) };
+    return { op: "subscribe", topic: this.name, mode: "patch", ...(have && { have }) };
   }
 
   override answered(): void {
@@ -67,12 +68,20 @@ export class SnapshotTopic extends Topic {
     if (this.newest) this.change({ is: "live" });
   }
 
-  take(frame: TopicFrame): void {
+  take(frame: TopicFrame): "ask again" | void {
     if (frame.op === "gone") return this.change(gone(frame));
-    if (frame.op !== "snapshot") return;
-    this.newest = frame;
+    if (frame.op === "patch") {
+      const data = this.newest && patched(this.newest, frame);
+      // What does not fit together is asked for whole.
+      this.newest = data === undefined ? undefined : { ...frame, op: "snapshot", data };
+      if (!this.newest) return "ask again";
+    } else if (frame.op === "snapshot") {
+      this.newest = frame;
+    } else {
+      return;
+    }
     if (this.state.is !== "live") this.change({ is: "live" });
-    for (const one of [...this.listeners]) one.onSnapshot(frame.data, frame);
+    for (const one of [...this.listeners]) one.onSnapshot(this.newest.data, this.newest);
   }
 
   add(listener: SnapshotListener<any>): void {

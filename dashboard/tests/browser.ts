@@ -4,7 +4,7 @@ import axe from "axe-core";
 import { test } from "node:test";
 import { join } from "node:path";
 
-export const stepLimit = 30_000;
+export const stepLimit = 60_000;
 
 export function launch(): Promise<Browser> {
   return chromium.launch({

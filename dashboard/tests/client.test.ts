@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import WebSocket from "ws";
 import { Client, Refused, type ClientOptions, type ConnectionState, type OrganizationSnapshot, type Socket } from "../client";
 import { pauseBefore } from "../client/connection";
+import { apply, canonical } from "../client/patch";
 import { eventually, Server } from "./server";
 
 let server: Server;
@@ -54,6 +55,56 @@ test("a subscription gives the snapshot and each later one, to every listener", 
   assert.equal(first.length, heard, "who is gone hears nothing");
   two.dispose();
   client.close();
+});
+
+test("snapshots come by patches; one that does not fit is found out by its hash, and the whole is asked for", async () => {
+  const frames: any[] = [];
+  let spoil = false;
+  const client = connect({
+    open: (url, protocol) => {
+      const inner = new WebSocket(url, protocol, { headers: { Authorization: `Bearer ${server.token}` } });
+      const socket = { onopen: null, onmessage: null, onclose: null, onerror: null, send: text => inner.send(text), close: () => inner.close() } as Socket;
+      inner.onmessage = event => {
+        const frame = JSON.parse(`${event.data}`);
+        frames.push(frame);
+        if (spoil && frame.op === "patch") {
+          spoil = false;
+          frame.patch = frame.patch.map((one: any) => one.path === "/display_name" ? { ...one, value: "not what was said" } : one);
+        }
+        socket.onmessage?.({ data: JSON.stringify(frame) });
+      };
+      inner.onclose = event => socket.onclose?.(event);
+      inner.onerror = () => {};
+      return socket;
+    },
+  });
+  const names: string[] = [];
+  let held: OrganizationSnapshot | undefined;
+  client.subscribe<OrganizationSnapshot>(key, { onSnapshot: data => { held = data; names.push(data.display_name); } });
+  await until("a snapshot", () => names.length);
+  for (let round = 0; round < 3; ++round) {
+    const name = await rename(client);
+    await until("the change", () => names.at(-1) === name);
+  }
+  assert.ok(frames.filter(one => one.op === "patch").length >= 3);
+  assert.equal(frames.filter(one => one.op === "snapshot").length, 1);
+  assert.deepEqual(held, await server.snapshot(key));
+  spoil = true;
+  const name = await rename(client);
+  await until("the change, whole", () => names.at(-1) === name);
+  assert.ok(!names.includes("not what was said"));
+  assert.equal(frames.filter(one => one.op === "snapshot").length, 2);
+  client.close();
+});
+
+test("the canonical form and patches are those of their RFCs", () => {
+  assert.equal(canonical({ b: 1e30, a: [0.000001, -0, "\u000f"], "\u{1F600}": 1, "\uFB33": 2 }), '{"a":[0.000001,0,"\\u000f"],"b":1e+30,"\u{1F600}":1,"\uFB33":2}');
+  const before = { "a/b": { "c~d": [1, 2, 3] }, e: null };
+  const after = apply(before, [{ op: "remove", path: "/a~1b/c~0d/0" }, { op: "add", path: "/a~1b/c~0d/-", value: 4 },
+    { op: "replace", path: "/a~1b/c~0d/1", value: { x: 1 } }, { op: "remove", path: "/e" }, { op: "add", path: "/f", value: [] }]);
+  assert.deepEqual(after, { "a/b": { "c~d": [2, { x: 1 }, 4] }, f: [] });
+  assert.deepEqual(before, { "a/b": { "c~d": [1, 2, 3] }, e: null });
+  assert.deepEqual(apply(before, [{ op: "replace", path: "", value: 1 }]), 1);
 });
 
 test("what is not there is an error with its code, and so is a refused command", async () => {

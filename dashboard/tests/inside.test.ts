@@ -26,7 +26,6 @@ after(async () => {
 
 async function at(tab: string, link = server.signIn(), options = {}, expected?: RegExp): Promise<Opened> {
   const opened = await open(browser, options, expected);
-  opened.page.setDefaultTimeout(60_000);
   await opened.page.goto(link);
   await opened.page.getByRole("status").getByText("live").waitFor();
   await opened.page.goto(`${server.url}/#/acme/task/${task}/${tab}`);

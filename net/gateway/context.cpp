@@ -48,30 +48,6 @@ std::string_view authority_of(std::string_view origin) {
 
 }  // namespace
 
-wire::shared_bytes frame_cache::text_of(const snapshot_ptr& frame) {
-  const auto& topic = frame->actor.str();
-  std::lock_guard lock(mutex_);
-  auto& slot = entries_[topic];
-  if (slot.at == frame->at)
-    if (auto text = slot.text.lock()) return text;
-  std::string text;
-  text.reserve(frame->data.size() + topic.size() + 128);
-  text += "{\"op\":\"snapshot\",\"topic\":";
-  text += wire::json_quote(topic);
-  text += ",\"incarnation\":";
-  text += wire::json_quote(frame->at.incarnation);
-  text += ",\"revision\":";
-  text += std::to_string(frame->at.revision);
-  text += ",\"data\":";
-  text += frame->data;
-  text += '}';
-  auto shared = std::make_shared<const std::string>(std::move(text));
-  slot = {frame->at, shared};
-  if (entries_.size() > sweep_above)
-    std::erase_if(entries_, [](const auto& e) { return e.second.text.expired(); });
-  return shared;
-}
-
 context::context(wire::executor ex, host& h, authenticator& p, gateway_options o)
     : executor(std::move(ex)), actors(h), people(p), options(std::move(o)), looking(h), backups(h, options.backup_also), outgoing(executor) {}
 

@@ -12,6 +12,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "net/gateway/backup_job.h"
+#include "net/gateway/frame_cache.h"
 #include "net/gateway/gateway.h"
 #include "net/gateway/metrics.h"
 #include "net/wire/router.h"
@@ -27,22 +28,6 @@ struct caller {
 };
 
 using caller_handler = std::function<asio::awaitable<void>(wire::exchange&, const caller&)>;
-
-// Snapshot frames as text, made once per revision and shared by all connections that send it.
-class frame_cache {
- public:
-  wire::shared_bytes text_of(const snapshot_ptr& frame);
-
- private:
-  static constexpr std::size_t sweep_above = 4096;  // entries; dead ones go then
-
-  struct entry {
-    revision_id at;
-    std::weak_ptr<const std::string> text;
-  };
-  std::mutex mutex_;
-  std::unordered_map<std::string, entry> entries_;
-};
 
 // Something that stays open: a WebSocket or an event stream. Told when what people may do has changed, and
 // when the gateway stops. Both are called from any thread and return at once.

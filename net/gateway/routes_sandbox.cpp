@@ -28,9 +28,8 @@ asio::awaitable<std::variant<inside, problem>> enter(context& c, const wire::exc
   auto k = key::parse("org/" + org + "/sandbox/" + ex.param("sandbox"));
   if (!c.options.sandboxes || !k || !by.who.may(org, "viewer") || !c.actors.exists(*k)) co_return none;
   if (!by.who.may(org, "member")) co_return forbidden("the inside of a sandbox needs the role member");
-  using snapshot_answer = std::variant<snapshot_ptr, problem>;
   auto ask = [&](auto done) { c.actors.snapshot(*k, by.who.user, std::move(done)); };
-  auto found = co_await called_back<snapshot_answer>(ask);
+  auto found = co_await called_back<std::variant<snapshot_ptr, problem>>(ask);
   if (auto* why = std::get_if<problem>(&*found)) co_return *why;
   auto shown = json::parse(std::get<snapshot_ptr>(*found)->data);
   auto state = shown.value("state", "");

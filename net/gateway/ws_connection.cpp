@@ -204,7 +204,7 @@ void ws_connection::subscribe(const json& message, const std::string& id) {
   auto& of = std::get<key>(parsed);
   if (hash == std::string::npos) {
     auto have = have_of(message);
-    auto t = std::make_shared<snapshot_topic>(*name, of, *context_);
+    auto t = std::make_shared<snapshot_topic>(*name, of, mode == "patch", *context_);
     t->sent = have;
     return begin_subscription(std::move(t), have, id, false);
   }
@@ -419,8 +419,9 @@ void ws_connection::standing_changed() {
   for (const auto& t : all) {
     const auto& name = t->name;
     if (auto s = std::dynamic_pointer_cast<snapshot_topic>(t)) {
-      auto again = std::make_shared<snapshot_topic>(name, s->of, *context_);
+      auto again = std::make_shared<snapshot_topic>(name, s->of, s->patches, *context_);
       again->sent = s->sent;
+      again->base = s->base;
       begin_subscription(again, s->sent, {}, true);
     } else if (auto e = std::dynamic_pointer_cast<stream_topic>(t)) {
       begin_subscription(

@@ -57,6 +57,9 @@ wire::shared_bytes snapshot_topic::next() {
   if (!frame || (sent && sent->incarnation == frame->at.incarnation && sent->revision >= frame->at.revision))
     return {};
   sent = frame->at;
+  auto from = std::exchange(base, patches ? frame : nullptr);
+  if (from)
+    if (auto patch = context_.frames.patch_of(from, frame)) return patch;
   return context_.frames.text_of(frame);
 }
 

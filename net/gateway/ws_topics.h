@@ -50,8 +50,8 @@ class topic {
 
 class snapshot_topic final : public topic, public subscriber {
  public:
-  snapshot_topic(std::string topic_name, key k, context& c)
-      : topic(std::move(topic_name)), of(std::move(k)), context_(c) {}
+  snapshot_topic(std::string topic_name, key k, bool by_patches, context& c)
+      : topic(std::move(topic_name)), of(std::move(k)), patches(by_patches), context_(c) {}
 
   wire::shared_bytes next() override;
   bool is_stream() const override { return false; }
@@ -59,7 +59,9 @@ class snapshot_topic final : public topic, public subscriber {
   void on_gone(const key&, const std::string& reason) override;
 
   const key of;
+  const bool patches;
   std::optional<revision_id> sent;  // on the strand
+  snapshot_ptr base;                // what was sent last, for the next patch; on the strand
 
  private:
   context& context_;  // the connection holds it
