@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/budgets.h"
 #include "cli/commands.h"
 #include "cli/context.h"
+#include "cli/mcp.h"
+#include "cli/named_values.h"
 #include "cli/subcommand.h"
 
 namespace troupe::cli {
@@ -59,7 +62,8 @@ void show(context& c) {
 
 struct settings {
   std::string name, display_name, agent, model, mode, provider, prefix, user, role;
-  int max_running = -1;
+  std::string max_running;
+  std::vector<std::string> require;
 };
 
 }  // namespace
@@ -94,7 +98,10 @@ void add_org(CLI::App& app, context& c) {
     if (!s->mode.empty()) body["default_mode"] = s->mode;
     if (!s->provider.empty()) body["default_provider"] = s->provider;
     if (!s->prefix.empty()) body["branch_prefix"] = s->prefix == "-" ? "" : s->prefix;
-    if (s->max_running >= 0) body["max_running"] = s->max_running;
+    if (!s->max_running.empty()) body["max_running"] = number_or_none(s->max_running, "--max-running", true);
+    if (!s->require.empty())
+      body["requirements"] = requirements(
+          s->require, c.server().snapshot(c.org_key()).at("settings").value("requirements", json::object()));
     if (body.empty()) throw misused("nothing to set", "troupe org set --help lists the settings");
     const auto done = c.server().command(c.org_key(), "org.update_settings", body);
     if (!c.print_json(done)) c.out.line("set");
@@ -105,7 +112,12 @@ void add_org(CLI::App& app, context& c) {
   set->add_option("--mode", s->mode, "the mode that its agent is asked for");
   set->add_option("--provider", s->provider, "who makes sandboxes: local or unsafe");
   set->add_option("--branch-prefix", s->prefix, "put before branches, as in troupe/; - for none");
-  set->add_option("--max-running", s->max_running, "sessions that run at once");
+  set->add_option("--max-running", s->max_running,
+                  "sessions that run at once; 0 for none at all, none for as many as the server lets");
+  set->add_option("--require", s->require, requirements_help);
+
+  add_org_budget(*org, c);
+  add_org_mcp(*org, c);
 
   const auto member = [&](const char* name, const char* what, const char* command, bool with_role) {
     auto* made =

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/context.h"
+#include "cli/named_values.h"
 #include "cli/subcommand.h"
 
 namespace troupe::cli {
@@ -19,31 +20,13 @@ struct options {
   bool no_wait = false;
 };
 
-json environment(const std::vector<std::string>& pairs) {
-  json made = json::object();
-  for (const auto& pair : pairs) {
-    const auto equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw misused(fmt::format("--env {} is not NAME=VALUE", pair),
-                    "NAME=secret:SECRET takes a stored secret");
-    }
-    const auto value = pair.substr(equals + 1);
-    if (value.starts_with("secret:")) {
-      made[pair.substr(0, equals)] = {{"secret", value.substr(7)}};
-    } else {
-      made[pair.substr(0, equals)] = value;
-    }
-  }
-  return made;
-}
-
 json settings(const options& o) {
   json body = json::object();
   if (!o.base.empty()) body["base_branch"] = o.base;
   if (!o.setup.empty()) body["setup_command"] = o.setup;
   if (!o.cache.empty()) body["cache_folder"] = o.cache;
   if (!o.credential.empty()) body["credential"] = o.credential;
-  if (!o.environment.empty()) body["environment"] = environment(o.environment);
+  if (!o.environment.empty()) body["environment"] = named_values(o.environment, "--env");
   if (!o.network.empty() || !o.allow.empty()) {
     body["network"] = {{"rule", o.network.empty() ? "allow" : o.network}};
     if (!o.allow.empty()) body["network"]["allow"] = o.allow;

@@ -17,9 +17,10 @@ constexpr std::chrono::hours longest_watch{24 * 365};
 constexpr std::chrono::hours longest_wait{24};
 
 struct options {
-  std::string name, text, agent, model, mode, title, permission, answer, id;
+  std::string name, text, agent, model, mode, title, permission, answer, id, guard;
   bool wait = false, yes = false, all = false, clear = false;
-  int tail = 0;
+  int tail = 0, place = 1;
+  std::int64_t prompt_seconds = 0, permission_seconds = 0, max_tokens = -1;
 };
 
 std::string status_text(const terminal& out, const std::string& status) {
@@ -273,6 +274,40 @@ void add_session(CLI::App& app, context& c) {
         })
       ->add_option("PROMPT", o->id, "its id: troupe session show lists them")
       ->required();
+  named("move", "move a prompt that waits to another place", "  troupe session move fix-login 01H… 1\n",
+        [&c, o] {
+          const auto done = c.server().command(c.session_key(o->name), "session.move_prompt",
+                                               {{"prompt", o->id}, {"position", o->place - 1}});
+          if (!c.print_json(done))
+            c.out.line(fmt::format("moved to place {}", done.value("position", 0) + 1));
+        })
+      ->add_option("PROMPT", o->id, "its id: troupe session show lists them")
+      ->required();
+  session->get_subcommand("move")
+      ->add_option("PLACE", o->place, "1 is next")
+      ->required()
+      ->check(CLI::Range(1, 1000));
+  auto* limits =
+      named("limits", "what one prompt may take, and what the session may use",
+            "  troupe session limits fix-login --prompt-seconds 600 --max-tokens 200000\n", [&c, o] {
+              json body = json::object();
+              if (o->prompt_seconds > 0) body["prompt_seconds"] = o->prompt_seconds;
+              if (o->permission_seconds > 0) body["permission_seconds"] = o->permission_seconds;
+              if (o->max_tokens >= 0) body["max_tokens"] = o->max_tokens;
+              if (!o->guard.empty()) body["guard"] = o->guard == "on";
+              const auto key = c.session_key(o->name);
+              if (!body.empty()) c.server().command(key, "session.set_limits", body);
+              const auto now = c.server().snapshot(key).at("limits");
+              if (c.print_json(now)) return;
+              for (const auto& [name, value] : now.items())
+                c.out.line(fmt::format("  {}  {}", padded(name, 18), value.dump()));
+            });
+  limits->add_option("--prompt-seconds", o->prompt_seconds, "a prompt is stopped after this time");
+  limits->add_option("--permission-seconds", o->permission_seconds,
+                     "an unanswered request is rejected after this time");
+  limits->add_option("--max-tokens", o->max_tokens, "the session stops when it has used these; 0: no limit");
+  limits->add_option("--guard", o->guard, "on: an agent that ends with an unfinished plan is asked to go on")
+      ->check(CLI::IsMember({"on", "off"}));
   const auto set = [&](const char* name, const char* what, const char* command, const char* field) {
     named(name, what, fmt::format("  troupe session {} fix-login VALUE\n", name),
           [&c, o, command, field] {

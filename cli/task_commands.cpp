@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/budgets.h"
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/diff_view.h"
+#include "cli/named_values.h"
 #include "cli/subcommand.h"
 #include "cli/task_git.h"
 #include "cli/task_view.h"
@@ -19,6 +21,7 @@ struct options {
       file, step = "setup";
   bool existing = false, watch = false, yes = false, discard = false, force = false, until_idle = false,
        no_prompt = false;
+  std::vector<std::string> require;
   int limit = 50;
 };
 
@@ -50,6 +53,7 @@ void make(context& c, const options& o) {
   put("mode", o.mode);
   put("provider", o.provider);
   put("owner", o.owner);
+  if (!o.require.empty()) body["requirements"] = requirements(o.require, json::object());
   if (o.existing) body["existing_branch"] = true;
   if (o.no_prompt) body["prompt"] = "";
   const auto made = c.server().command(c.org_key(), "org.create_task", body);
@@ -112,6 +116,7 @@ void show(context& c, const std::string& key) {
   if (text("description") != text("title"))
     c.out.write(wrapped(text("description"), c.out.width(), "  ", "  "));
   show_git(c.out, s);
+  show_usage(c.out, s);
   provisioning_view steps(c.out);
   c.out.line();
   steps.show(s);
@@ -163,6 +168,7 @@ void add_task(CLI::App& app, context& c) {
                    "who makes the sandbox: local, or unsafe where serve was told --unsafe-no-isolation "
                    "(default: the organization's)");
   made->add_option("--owner", o->owner, "whose credentials git uses");
+  made->add_option("--require", o->require, requirements_help);
   made->add_flag("--no-prompt", o->no_prompt, "make it ready, but do not prompt the agent yet");
   made->add_flag("--watch,-w", o->watch, "follow until the agent has ended its turn");
   made->add_flag("--yes", o->yes, "with --watch: allow what the agent asks for");
@@ -254,6 +260,7 @@ void add_task(CLI::App& app, context& c) {
         })
       ->add_flag("--discard", o->discard, "although work is not pushed");
   add_task_git(*task, c);
+  add_task_budget(*task, c);
 }
 
 }  // namespace troupe::cli

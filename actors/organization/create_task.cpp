@@ -85,6 +85,7 @@ std::variant<json, problem> add(turn& t, const json& body, const std::string& pr
       return unprocessable("invalid_branch", "base_branch " + *base + " is no name of a branch: " + *why);
     }
   }
+  if (auto why = fault_of_mcp_servers(body.value("mcp_servers", json::array()))) return *why;
   const auto d = defaults_of(t);
   const auto task = t.new_id();
   const auto description = text_or(body, "description", "");
@@ -97,12 +98,14 @@ std::variant<json, problem> add(turn& t, const json& body, const std::string& pr
   t.run(
       "INSERT INTO tasks (task, repository, branch, existing_branch, base_branch, description, prompt, "
       "agent, model, mode,"
-      " provider, requirements, created_by, made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      " provider, requirements, created_by, made, mcp_servers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?, ?)",
       task, repository, name, flag_of(body, "existing_branch"), text_of(body, "base_branch"), description,
       prompt.empty() ? std::nullopt : std::optional(prompt), text_or(body, "agent", d.agent),
       body.contains("model") ? text_of(body, "model") : d.model,
       body.contains("mode") ? text_of(body, "mode") : d.mode, text_or(body, "provider", d.provider),
-      json_of(body, "requirements").value_or(d.requirements), t.principal(), made);
+      json_of(body, "requirements").value_or(d.requirements), t.principal(), made,
+      json_of(body, "mcp_servers"));
   t.run(
       "INSERT INTO summaries (task, title, words, repository, status, owner, sandbox_state, sessions, files, "
       "additions,"
@@ -123,7 +126,8 @@ void make(turn& t, const std::string& task) {
   t.each(
       "SELECT s.title, t.branch, t.description, t.existing_branch, t.repository, s.owner, t.agent, t.model, "
       "t.mode,"
-      " t.provider, t.requirements, t.prompt, t.created_by, t.base_branch"
+      " t.provider, t.requirements, t.prompt, t.created_by, t.base_branch,"
+      " coalesce(t.mcp_servers, (SELECT mcp_servers FROM settings))"
       " FROM tasks t JOIN summaries s USING (task) WHERE t.task = ?",
       [&](const storage::row& r) {
         body = {{"title", r.get<std::string>(0)},       {"branch", r.get<std::string>(1)},
@@ -136,6 +140,7 @@ void make(turn& t, const std::string& task) {
         put(body, "prompt", r.get<std::optional<std::string>>(11));
         repository = r.get<std::string>(4);
         base = r.get<std::optional<std::string>>(13);
+        body["mcp_servers"] = json::parse(r.get<std::string>(14));
       },
       task);
   t.each(

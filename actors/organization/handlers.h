@@ -9,6 +9,8 @@ namespace troupe::actors::organization_actor {
 answer create(turn&, const json&);
 answer update_settings(turn&, const json&);
 answer apply_disk(turn&, const json&);
+/// Beyond their schema: names that stand twice.
+std::optional<problem> fault_of_mcp_servers(const json&);
 
 // members.cpp
 answer add_member(turn&, const json&);
@@ -32,6 +34,14 @@ answer delete_task(turn&, const json&);
 answer apply_task_summary(turn&, const json&);
 answer apply_task_deletion(turn&, const json&);
 answer apply_task_removed(turn&, const json&);
+
+// budgets.cpp
+answer set_budget(turn&, const json&);
+/// What a task says that it used; tells tasks that may run nothing more, or may again.
+void apply_usage(turn&, const std::string& task, const json& summary);
+void forget_usage(turn&, const std::string& task);
+json usage(const view&);
+json budgets(const view&);
 
 // sandboxes.cpp
 answer create_sandbox(turn&, const json&);

@@ -36,6 +36,7 @@ const kind& organization() {
               {"org.apply_task_summary", child, background, apply_task_summary},
               {"org.apply_task_deletion", from::reply(), background, apply_task_deletion},
               {"org.apply_task_removed", child, background, apply_task_removed},
+              {"org.set_budget", admin, interactive, set_budget, "organization.budget_set"},
               {"org.create_sandbox", child, background, create_sandbox},
               {"org.release_sandbox", child, background, release_sandbox},
               {"org.apply_sandbox_state", child, background, apply_sandbox_state},

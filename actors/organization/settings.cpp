@@ -1,3 +1,5 @@
+#include <set>
+
 #include "actors/body.h"
 #include "actors/organization/handlers.h"
 #include "actors/organization/organization.h"
@@ -37,6 +39,15 @@ answer create(turn& t, const json& body) {
   return done();
 }
 
+std::optional<problem> fault_of_mcp_servers(const json& servers) {
+  std::set<std::string> names;
+  for (const auto& one : servers)
+    if (!names.insert(text_or(one, "name", "")).second)
+      return unprocessable("duplicate_mcp_server",
+                           "two MCP servers have the name " + text_or(one, "name", ""));
+  return std::nullopt;
+}
+
 answer update_settings(turn& t, const json& body) {
   if (const auto v = text_of(body, "display_name")) t.run("UPDATE settings SET display_name = ?", *v);
   if (const auto v = text_of(body, "default_agent")) t.run("UPDATE settings SET default_agent = ?", *v);
@@ -47,6 +58,10 @@ answer update_settings(turn& t, const json& body) {
   if (const auto v = text_of(body, "default_provider")) t.run("UPDATE settings SET default_provider = ?", *v);
   if (const auto v = text_of(body, "branch_prefix")) t.run("UPDATE settings SET branch_prefix = ?", *v);
   if (const auto v = json_of(body, "requirements")) t.run("UPDATE settings SET requirements = ?", *v);
+  if (const auto v = json_of(body, "mcp_servers")) {
+    if (auto why = fault_of_mcp_servers(body["mcp_servers"])) return *why;
+    t.run("UPDATE settings SET mcp_servers = ?", *v);
+  }
   if (body.contains("max_running")) {
     const auto share = integer_of(body, "max_running");
     t.run("UPDATE settings SET max_running = ?", share);

@@ -83,7 +83,7 @@ json snapshot(const view& v) {
   v.each(
       "SELECT display_name, default_agent, default_model, default_mode, default_provider, branch_prefix, "
       "max_running,"
-      " requirements, created_at FROM settings",
+      " requirements, created_at, mcp_servers FROM settings",
       [&](const storage::row& r) {
         all["display_name"] = r.get<std::string>(0);
         all["created_at"] = r.get<std::int64_t>(8);
@@ -93,7 +93,8 @@ json snapshot(const view& v) {
                            {"default_provider", r.get<std::string>(4)},
                            {"branch_prefix", r.get<std::string>(5)},
                            {"max_running", or_null(r.get<std::optional<std::int64_t>>(6))},
-                           {"requirements", json::parse(r.get<std::string>(7))}};
+                           {"requirements", json::parse(r.get<std::string>(7))},
+                           {"mcp_servers", json::parse(r.get<std::string>(9))}};
       });
   auto tasks = json::array();
   v.each(
@@ -113,6 +114,8 @@ json snapshot(const view& v) {
   all["task_count"] = total;
   all["sandboxes"] = sandboxes(v);
   all["warnings"] = warnings(v);
+  all["usage"] = usage(v);
+  all["budgets"] = budgets(v);
   return all;
 }
 

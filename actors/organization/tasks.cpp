@@ -19,6 +19,7 @@ std::string index_state(const view& v, const std::string& task) {
 }
 
 void forget(turn& t, const std::string& task) {
+  forget_usage(t, task);
   t.run("DELETE FROM summaries WHERE task = ?", task);
   t.run("DELETE FROM tasks WHERE task = ?", task);
 }
@@ -100,6 +101,7 @@ answer apply_task_summary(turn& t, const json& body) {
       json_of(body, "sessions").value_or("[]"), integer_of(diff, "files").value_or(0),
       integer_of(diff, "additions").value_or(0), integer_of(diff, "deletions").value_or(0), error,
       *integer_of(body, "updated_at"), task);
+  apply_usage(t, task, body);
   return done();
 }
 

@@ -110,7 +110,7 @@ void start_agent(turn& t, record& r) {
   body.update({{"agent", r.agent},
                {"cwd", r.cwd},
                {"environment", r.environment},
-               {"mcp_servers", json::array()},
+               {"mcp_servers", r.mcp_servers},
                {"request_id", r.start_request}});
   if (!r.agent_session.empty()) body["agent_session"] = r.agent_session;
   r.link = "starting";

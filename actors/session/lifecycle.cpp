@@ -39,6 +39,7 @@ answer create(turn& t, const json& body) {
     r.title = body["title"];
     r.title_by = "person";
   }
+  r.mcp_servers = body.value("mcp_servers", json::array());
   take_limits(r, body.value("limits", json::object()));
   save(t, r);
   if (const auto text = body.value("prompt", ""); !text.empty()) {
@@ -126,6 +127,8 @@ answer apply_sandbox(turn& t, const json& body) {
   r.cwd = body.value("cwd", r.cwd);
   if (body.contains("environment")) r.environment = body["environment"];
   r.slot = body.value("run", std::int64_t{0});
+  r.held = body.value("held", "");
+  if (!r.held.empty()) cancel_turn(t, r, "budget");
   if (state == "archived" || state == "killed") {
     t.run("DELETE FROM prompt");
     r.wake = false;

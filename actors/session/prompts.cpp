@@ -50,6 +50,7 @@ answer prompt(turn& t, const json& body) {
                     "the session's task is " + r.sandbox_state + "; " +
                         (r.sandbox_state == "archived" ? "task.unarchive" : "task.retry") +
                         " brings it back");
+  if (!r.held.empty()) return conflict("budget_exhausted", r.held);
   if (r.max_tokens > 0 && r.total_tokens >= r.max_tokens)
     return conflict("budget_exhausted", "the session has used " + std::to_string(r.total_tokens) +
                                             " of its " + std::to_string(r.max_tokens) +

@@ -18,7 +18,7 @@ record load(const view& v) {
       "agent_session, replaying, context_due, mode_wanted, model_wanted, capabilities, agent_info, modes, "
       "models, config_options, commands, plan, guard_count, guard_total, turns, context_used, context_size, "
       "input_tokens, output_tokens, cached_read_tokens, cached_write_tokens, total_tokens, cost, "
-      "cost_before, currency, summary"
+      "cost_before, currency, summary, held, mcp_servers"
       " FROM session",
       [&](const auto& row) {
         int c = 0;
@@ -40,7 +40,7 @@ record load(const view& v) {
         r.context_used = number(), r.context_size = number(), r.input_tokens = number(),
         r.output_tokens = number(), r.cached_read_tokens = number(), r.cached_write_tokens = number(),
         r.total_tokens = number(), r.cost = real(), r.cost_before = real(), r.currency = text(),
-        r.summary = text();
+        r.summary = text(), r.held = text(), r.mcp_servers = parsed();
       });
   r.loaded = static_cast<const fields&>(r);
   return r;
@@ -59,10 +59,10 @@ void save(turn& t, record& r) {
       "agent_session, replaying, context_due, mode_wanted, model_wanted, capabilities, agent_info, modes, "
       "models, config_options, commands, plan, guard_count, guard_total, turns, context_used, context_size, "
       "input_tokens, output_tokens, cached_read_tokens, cached_write_tokens, total_tokens, cost, "
-      "cost_before, currency, summary"
+      "cost_before, currency, summary, held, mcp_servers"
       ") VALUES (1, "
       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
       ") ON CONFLICT (id) DO UPDATE SET "
       "status = excluded.status, error = excluded.error, agent = excluded.agent, "
       "title = excluded.title, title_by = excluded.title_by, created_by = excluded.created_by, "
@@ -85,7 +85,7 @@ void save(turn& t, record& r) {
       "output_tokens = excluded.output_tokens, cached_read_tokens = excluded.cached_read_tokens, "
       "cached_write_tokens = excluded.cached_write_tokens, total_tokens = excluded.total_tokens, "
       "cost = excluded.cost, cost_before = excluded.cost_before, currency = excluded.currency, "
-      "summary = excluded.summary",
+      "summary = excluded.summary, held = excluded.held, mcp_servers = excluded.mcp_servers",
       r.status, r.error, r.agent, r.title, r.title_by, r.created_by, r.created_at, r.updated_at, r.guard,
       r.prompt_seconds, r.permission_seconds, r.max_tokens, r.handle, r.sandbox_state, r.generation, r.cwd,
       r.environment.dump(), r.ask, r.asking, r.slot, r.wake, r.link, r.links, r.connection, r.link_generation,
@@ -93,7 +93,8 @@ void save(turn& t, record& r) {
       r.model_wanted, r.capabilities.dump(), r.agent_info.dump(), r.modes.dump(), r.models.dump(),
       r.config_options.dump(), r.commands.dump(), r.plan.dump(), r.guard_count, r.guard_total, r.turns,
       r.context_used, r.context_size, r.input_tokens, r.output_tokens, r.cached_read_tokens,
-      r.cached_write_tokens, r.total_tokens, r.cost, r.cost_before, r.currency, r.summary);
+      r.cached_write_tokens, r.total_tokens, r.cost, r.cost_before, r.currency, r.summary, r.held,
+      r.mcp_servers.dump());
   r.loaded = static_cast<const fields&>(r);
 }
 

@@ -23,6 +23,7 @@ inline constexpr std::size_t max_context_bytes = 48 << 10;  // what an agent is 
 inline constexpr std::size_t max_said = 8 << 10;            // bytes kept of one saying
 inline constexpr std::int64_t default_prompt_seconds = 4 * 3600;
 inline constexpr std::int64_t default_permission_seconds = 3600;
+inline constexpr std::chrono::seconds budget_grace{1};   // for an agent whose budget is used up
 inline constexpr std::chrono::seconds cancel_grace{30};  // then the agent's process is ended
 inline constexpr std::chrono::seconds settle_time{15};  // for the feed to bring what the effect knows already
 inline constexpr std::chrono::minutes start_deadline{5};
@@ -55,7 +56,8 @@ struct fields {
                total_tokens = 0;
   double cost = 0, cost_before = 0;
   std::string currency;
-  std::string summary;
+  std::string summary, held;
+  json mcp_servers = json::array();
 
   bool closed() const { return status == "closed"; }
   bool may_run() const { return asking && slot == ask && !handle.empty() && sandbox_state == "running"; }

@@ -124,6 +124,7 @@ json snapshot(const view& v) {
   put("models", r.models);
   put("config_options", r.config_options);
   if (!r.error.empty()) s["error"] = r.error;
+  if (!r.held.empty()) s["held"] = r.held;
   if (!r.mode_wanted.empty()) s["mode"] = r.mode_wanted;
   if (!r.model_wanted.empty()) s["model"] = r.model_wanted;
   if (!r.connection.empty()) s["connection"] = r.connection;

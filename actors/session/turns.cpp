@@ -118,6 +118,7 @@ void end_turn(turn& t, record& r, const turn_end& end) {
   if (!end.error.is_null()) r.error = text_field(end.error, "message");
   if (now->ending == "deadline")
     r.error = "the prompt was stopped at its deadline of " + std::to_string(r.prompt_seconds) + " s";
+  if (now->ending == "budget") r.error = r.held;
   const bool broken = end.agent_gone && now->ending.empty() && !end.stop_reason.starts_with("sandbox_");
   happen(r, broken ? "failed" : "ends");
   if (!end.agent_gone && now->ending.empty() && end.error.is_null()) guard_plan(t, r, end.stop_reason);
@@ -136,7 +137,8 @@ void cancel_turn(turn& t, record& r, std::string_view ending) {
            .body = std::move(body),
            .then = "session.apply_sent",
            .context = {{"what", "cancel"}, {"link", r.links}}});
-  t.set_timer("force_end", t.now() + cancel_grace, "session.force_end", {{"request", now->request}});
+  const auto grace = ending == "budget" ? budget_grace : cancel_grace;
+  t.set_timer("force_end", t.now() + grace, "session.force_end", {{"request", now->request}});
 }
 
 answer apply_prompt_outcome(turn& t, const json& body) {

@@ -16,8 +16,8 @@ bool any(const std::vector<session_row>& all, auto&& test) {
 }
 
 // The status of a task that lives is what its sessions and its sandbox do, the most urgent first.
-std::string_view event(const record& r, const std::vector<session_row>& all) {
-  if (!r.error.empty()) return "fails";
+std::string_view event(const record& r, const std::vector<session_row>& all, bool held) {
+  if (!r.error.empty() || held) return "fails";
   if (!r.step.empty()) return "prepares";
   if (any(all, [](const auto& s) { return s.status == "needs_input"; })) return "asks";
   if (any(all, [](const auto& s) { return s.status == "running"; })) return "runs";
@@ -44,13 +44,15 @@ void set_status(turn& t, record& r, std::string_view status) {
 
 void advance(turn& t, record& r) {
   if (lives(r)) {
-    if (r.error.empty()) {
+    const bool held = !why_held(t, r).empty();
+    if (held) give_back_slots(t);
+    if (r.error.empty() && !held) {
       ask_for_slots(t, r);
       const auto all = sessions(t);
       if (any(all, [](const auto& s) { return s.demand && s.slot == "granted"; }) && !r.ready())
         provision(t, r);
     }
-    if (const auto to = next_state(task_transitions(), r.status, event(r, sessions(t))))
+    if (const auto to = next_state(task_transitions(), r.status, event(r, sessions(t), held)))
       set_status(t, r, *to);
   }
   tell_sessions(t, r);

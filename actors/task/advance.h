@@ -3,6 +3,7 @@
 // organization is told.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "actors/audit_entry.h"
@@ -53,6 +54,15 @@ void save_work_for_archive(turn&, record&);
 bool can_look(const record&);
 problem not_running(const record&);
 json author(const record&);
+
+// budget.cpp
+/// Adds what is new in a session's summary to the owner's.
+void count_usage(turn&, const record&, const json& before, const json& now);
+json usage_by_person(const view&);
+json usage_of(const view&);
+/// Why nothing may run; empty when it may.
+std::string why_held(const view&, const record&);
+std::optional<problem> refuse_when_held(const view&, const record&);
 
 // operations.cpp
 std::string begin_operation(turn&, std::string_view what);

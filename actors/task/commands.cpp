@@ -42,6 +42,9 @@ const kind& task() {
               {"task.apply_diff", from::effect(), lane::interactive, apply_diff},
               {"task.apply_saved", from::effect(), lane::interactive, apply_saved},
               {"task.apply_commit", from::effect(), lane::interactive, apply_commit},
+              // budget.cpp
+              {"task.set_budget", from::client("admin"), lane::interactive, set_budget, "task.budget_set"},
+              {"task.apply_budget", from::parent(), lane::interactive, apply_budget},
               // push.cpp
               {"task.push", member, lane::interactive, push, "task.push_asked"},
               {"task.apply_push", from::effect(), lane::interactive, apply_push},

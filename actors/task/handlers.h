@@ -55,6 +55,10 @@ answer apply_update(turn&, const json&);
 answer abort_update(turn&, const json&);
 answer apply_update_aborted(turn&, const json&);
 
+// budget.cpp
+answer set_budget(turn&, const json&);
+answer apply_budget(turn&, const json&);
+
 // snapshot.cpp
 json snapshot(const view&);
 answer step_log(const view&, const json&);

@@ -62,6 +62,7 @@ answer initialize(turn& t, const json& body) {
   r.mode = body.value("mode", "");
   r.provider = body.at("provider");
   r.requirements = body.value("requirements", json::object());
+  r.mcp_servers = body.value("mcp_servers", json::array());
   r.created_by = body.at("created_by");
   r.created_at = t.now_ms();
   const auto prompt = body.value("prompt", "");

@@ -23,7 +23,8 @@ json session_entry(const session_row& s) {
           {"pending_permissions", number_field(s.summary, "pending_permissions")}};
 }
 
-std::string error_of(const record& r, const std::vector<session_row>& all) {
+std::string error_of(const view& v, const record& r, const std::vector<session_row>& all) {
+  if (auto why = why_held(v, r); r.error.empty() && !why.empty()) return why;
   if (!r.error.empty() || r.status != "error") return r.error;
   for (const auto& s : all)
     if (s.status == "error") return text_field(s.summary, "error");
@@ -43,6 +44,7 @@ void publish(turn& t, record& r) {
          {"sessions", json::array()},
          {"diff", {{"files", r.files}, {"additions", r.additions}, {"deletions", r.deletions}}},
          {"owner", r.owner},
+         {"usage", usage_by_person(t)},
          {"created_at", r.created_at}};
   for (const auto& row : all) s["sessions"].push_back(session_entry(row));
   if (r.status == "queued")
@@ -51,7 +53,7 @@ void publish(turn& t, record& r) {
     s["step"] = r.step;
   else if (r.status == "provisioning")
     s["step"] = "session";
-  if (const auto why = error_of(r, all); !why.empty()) s["error"] = why;
+  if (const auto why = error_of(t, r, all); !why.empty()) s["error"] = why;
   auto text = s.dump();
   if (text == r.summary) return;
   r.summary = std::move(text);

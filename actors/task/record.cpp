@@ -31,7 +31,7 @@ record load(const view& v) {
       "provider, requirements, created_by, created_at, updated_at, sandbox, sandbox_state, handle, tier, "
       "items, creation, generation, prepared, step, effect, mirror, base_branch, base, head, work_effect, "
       "work_again, work_error, additions, deletions, files, dirty, diff_at, bundle, bundle_commit, "
-      "bundle_bytes, bundle_at, summary, pushed, merge"
+      "bundle_bytes, bundle_at, summary, pushed, merge, budget, held, mcp_servers"
       " FROM task",
       [&](const auto& row) {
         int c = 0;
@@ -48,7 +48,8 @@ record load(const view& v) {
         r.work_effect = text(), r.work_again = number() != 0, r.work_error = text(), r.additions = number(),
         r.deletions = number(), r.files = number(), r.dirty = number() != 0, r.diff_at = number(),
         r.bundle = text(), r.bundle_commit = text(), r.bundle_bytes = number(), r.bundle_at = number(),
-        r.summary = text(), r.pushed = parsed(), r.merge = parsed();
+        r.summary = text(), r.pushed = parsed(), r.merge = parsed(), r.budget = parsed(), r.held = text(),
+        r.mcp_servers = parsed();
       });
   r.loaded = static_cast<const fields&>(r);
   return r;
@@ -65,10 +66,10 @@ void save(turn& t, record& r) {
       "provider, requirements, created_by, created_at, updated_at, sandbox, sandbox_state, handle, tier, "
       "items, creation, generation, prepared, step, effect, mirror, base_branch, base, head, work_effect, "
       "work_again, work_error, additions, deletions, files, dirty, diff_at, bundle, bundle_commit, "
-      "bundle_bytes, bundle_at, summary, pushed, merge"
+      "bundle_bytes, bundle_at, summary, pushed, merge, budget, held, mcp_servers"
       ") VALUES (1, "
       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
       ") ON CONFLICT (id) DO UPDATE SET "
       "status = excluded.status, error = excluded.error, title = excluded.title, "
       "branch = excluded.branch, description = excluded.description, "
@@ -86,13 +87,15 @@ void save(turn& t, record& r) {
       "deletions = excluded.deletions, files = excluded.files, dirty = excluded.dirty, "
       "diff_at = excluded.diff_at, bundle = excluded.bundle, bundle_commit = excluded.bundle_commit, "
       "bundle_bytes = excluded.bundle_bytes, bundle_at = excluded.bundle_at, "
-      "summary = excluded.summary, pushed = excluded.pushed, merge = excluded.merge",
+      "summary = excluded.summary, pushed = excluded.pushed, merge = excluded.merge, budget = "
+      "excluded.budget, "
+      "held = excluded.held, mcp_servers = excluded.mcp_servers",
       r.status, r.error, r.title, r.branch, r.description, r.existing_branch, r.repository.dump(), r.owner,
       r.agent, r.model, r.mode, r.provider, r.requirements.dump(), r.created_by, r.created_at, r.updated_at,
       r.sandbox, r.sandbox_state, r.handle, r.tier, r.items.dump(), r.creation, r.generation, r.prepared,
       r.step, r.effect, r.mirror, r.base_branch, r.base, r.head, r.work_effect, r.work_again, r.work_error,
       r.additions, r.deletions, r.files, r.dirty, r.diff_at, r.bundle, r.bundle_commit, r.bundle_bytes,
-      r.bundle_at, r.summary, r.pushed.dump(), r.merge.dump());
+      r.bundle_at, r.summary, r.pushed.dump(), r.merge.dump(), r.budget.dump(), r.held, r.mcp_servers.dump());
   r.loaded = static_cast<const fields&>(r);
 }
 

@@ -39,7 +39,9 @@ struct fields {
   std::string bundle, bundle_commit;
   std::int64_t bundle_bytes = 0, bundle_at = 0;
   std::string summary;
-  json pushed, merge;  // as 0002.sql says
+  json pushed, merge, budget;  // as the migrations say
+  std::string held;
+  json mcp_servers = json::array();
 
   /// Whether agents can work: the sandbox runs and its files are in place.
   bool ready() const {

@@ -23,17 +23,20 @@ void release_slot(turn& t, session_row& s) {
 }
 
 // What a session may know of the sandbox: one whose files are not in place yet is none.
-json sandbox_for(const record& r, const session_row& s) {
+json sandbox_for(const record& r, const session_row& s, const std::string& held) {
   std::string state = r.sandbox_state;
   if (r.status == "archived" || r.status == "killed") state = r.status;
   if (state == "creating" || (state == "running" && !r.ready())) state = "provisioning";
   const bool usable = (state == "running" || state == "paused") && !r.handle.empty();
-  const bool may_run = s.demand && s.slot == "granted" && r.ready() && r.error.empty() && state == "running";
-  return {{"handle", usable ? json(r.handle) : json(nullptr)},
-          {"state", state},
-          {"generation", r.generation},
-          {"run", may_run ? s.ask : 0},
-          {"environment", r.repository.value("environment", json::object())}};
+  const bool may_run =
+      s.demand && s.slot == "granted" && r.ready() && r.error.empty() && held.empty() && state == "running";
+  json body{{"handle", usable ? json(r.handle) : json(nullptr)},
+            {"state", state},
+            {"generation", r.generation},
+            {"run", may_run ? s.ask : 0},
+            {"environment", r.repository.value("environment", json::object())}};
+  if (!held.empty()) body["held"] = held;
+  return body;
 }
 
 std::optional<session_row> newest_open(const view& v) {
@@ -83,8 +86,9 @@ void give_back_slots(turn& t) {
 
 void tell_sessions(turn& t, const record& r) {
   if (r.status == "deleting") return;
+  const auto held = why_held(t, r);
   for (auto& s : sessions(t)) {
-    auto body = sandbox_for(r, s);
+    auto body = sandbox_for(r, s, held);
     auto text = body.dump();
     if (text == s.told) continue;
     s.told = std::move(text);
@@ -114,6 +118,7 @@ answer make_session(turn& t, record& r, const json& body, const std::string& pro
   put("mode", r.mode);
   if (body.contains("title")) made["title"] = body["title"];
   if (body.contains("limits")) made["limits"] = body["limits"];
+  if (!r.mcp_servers.empty()) made["mcp_servers"] = r.mcp_servers;
   if (!prompt.empty()) {
     made["prompt"] = prompt;
     // Its first wish to run, known before it says so: the slot is asked for at once.
@@ -153,6 +158,7 @@ answer create_session(turn& t, const json& body) {
 answer send_message(turn& t, const json& body) {
   auto r = load(t);
   if (auto why = refuse(r, "task.send_message")) return *why;
+  if (auto why = refuse_when_held(t, r)) return *why;
   std::optional<session_row> s;
   if (body.contains("session")) {
     s = find_session(t, body["session"]);
@@ -218,6 +224,7 @@ answer apply_session_summary(turn& t, const json& body) {
   if (!s || r.status == "deleting") return done();  // removed meanwhile
   const bool turn_ended = body.at("turns").get<std::int64_t>() > s->turns;
   const bool new_wish = body.at("ask").get<std::int64_t>() != s->ask;
+  count_usage(t, r, s->summary, body);
   s->summary = body;
   if (s->status != body.at("status")) s->used_at = t.now_ms();
   s->status = body["status"];

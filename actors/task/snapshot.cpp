@@ -125,11 +125,19 @@ json snapshot(const view& v) {
   if (!r.work_effect.empty()) s["diff"]["refreshing"] = true;
   if (!r.bundle.empty())
     s["saved_work"] = {{"commit", r.bundle_commit}, {"bytes", r.bundle_bytes}, {"at", r.bundle_at}};
+  s["usage"] = usage_of(v);
+  if (!r.budget.is_null()) s["budget"] = r.budget;
+  const auto held = why_held(v, r);
+  put(s, "held", held);
+  if (!r.mcp_servers.empty()) {
+    s["mcp_servers"] = json::array();
+    for (const auto& one : r.mcp_servers) s["mcp_servers"].push_back(text_field(one, "name"));
+  }
   if (!r.pushed.is_null()) s["pushed"] = r.pushed;
   if (!r.merge.is_null()) s["merge"] = r.merge;
   s["diff"]["unpushed"] = r.has_unpushed_work();
-  put(s, "error", r.error);
-  if (r.error.empty() && r.status == "error")
+  put(s, "error", r.error.empty() ? held : r.error);
+  if (held.empty() && r.error.empty() && r.status == "error")
     for (const auto& session : sessions(v))
       if (session.status == "error") put(s, "error", text_field(session.summary, "error"));
   put(s, "step", r.step.empty() && r.status == "provisioning" ? "session" : r.step);

@@ -133,6 +133,56 @@ attempt<json> plain_environment(const context& world, const effect_run& run) {
   return plain;
 }
 
+// {NAME: text or {"secret": name}} as the protocol's list of {name, value}.
+attempt<json> plain_values(const context& world, const effect_run& run, const json& given,
+                           const std::string& server) {
+  json list = json::array();
+  for (const auto& [name, value] : given.items()) {
+    auto text = value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+    if (!text) {
+      const auto secret = text_field(value, "secret");
+      text = world.secrets ? world.secrets(run.actor().id_of("org"), secret) : std::nullopt;
+      if (!text)
+        return invalid("starting the agent: `" + name + "` of the MCP server " + server +
+                       " is to be the secret `" + secret +
+                       "`, and the organization has none of that name; store it with `troupe secret set`");
+    }
+    list.push_back({{"name", name}, {"value", *text}});
+  }
+  return list;
+}
+
+// As the protocol has them. Secrets stand in the request to this agent and nowhere else.
+attempt<json> mcp_servers(const context& world, const effect_run& run, const json& capabilities) {
+  const auto given = run.body().find("mcp_servers");
+  json list = json::array();
+  if (given == run.body().end()) return list;
+  const auto takes = capabilities.value("mcpCapabilities", json::object());
+  for (const auto& one : *given) {
+    const auto name = text_field(one, "name");
+    const bool local = one.contains("command");
+    const auto values = one.value(local ? "environment" : "headers", json::object());
+    auto plain = plain_values(world, run, values, name);
+    if (!plain) return plain.error();
+    if (local) {
+      list.push_back({{"name", name},
+                      {"command", text_field(one, "command")},
+                      {"args", one.value("args", json::array())},
+                      {"env", std::move(*plain)}});
+      continue;
+    }
+    const auto type = text_field(one, "type");
+    if (!takes.is_object() || !takes.value(type, false))
+      return failed{{422, "unsupported",
+                     "starting agent `" + text_field(run.body(), "agent") +
+                         "`: it takes no MCP servers over " + type + ", and " + name +
+                         " is one; give it one that is a command, or choose another agent"}};
+    list.push_back(
+        {{"name", name}, {"type", type}, {"url", text_field(one, "url")}, {"headers", std::move(*plain)}});
+  }
+  return list;
+}
+
 // Starts the process, or finds it running. A published daemon, which knows no PUT, starts it at the first
 // message and gives it no environment of its own.
 awaitable<attempt<json>> launch(call_site& site, const std::string& about, const std::string& agent,
@@ -174,8 +224,6 @@ awaitable<attempt<json>> start(context_ptr world, run_ptr run) {
   const auto about = "starting agent `" + agent + "`";
   const auto id = text_field(body, "request_id");
   const auto cwd = world->daemons.where(site.handle, text_field(body, "cwd"));
-  const auto servers = body.value("mcp_servers", json::array());
-
   auto launched = co_await launch(site, about, agent, cwd);
   if (!launched) co_return launched.error();
   const auto patience = std::min(run->deadline(), wire::clock::now() + world->limits.initialize_limit);
@@ -193,6 +241,9 @@ awaitable<attempt<json>> start(context_ptr world, run_ptr run) {
   auto read = read_initialize(*hello);
   if (const auto* why = std::get_if<std::string>(&read)) co_return agent_failed(about + ": " + *why);
   const auto can = std::get<abilities>(std::move(read));
+  const auto given = mcp_servers(*world, *run, can.all);
+  if (!given) co_return given.error();
+  const auto& servers = *given;
 
   // Resuming replays nothing; loading replays the conversation into the feed, before the answer with `id`.
   if (const auto old = body.find("agent_session");

@@ -223,3 +223,34 @@ TEST_CASE("a restart of the server takes up the feed where the session stands") 
   w.await_status(w.session, "idle");
   CHECK(w.transcript("turn_ended").size() == 1);
 }
+
+TEST_CASE("MCP servers of the organization, or of the task instead, are given to each start of an agent") {
+  workshop w;
+  const json token{{"secret", "tracker-token"}};
+  const json ours{{{"name", "tracker"},
+                   {"command", "tracker-mcp"},
+                   {"args", {"--fast"}},
+                   {"environment", {{"TOKEN", token}}}}};
+  const json theirs{{{"name", "docs"}, {"type", "http"}, {"url", "https://docs.example.org/mcp"}}};
+  w.must("org/acme", "org.update_settings", {{"mcp_servers", ours}});
+  CHECK(w.h.snapshot("org/acme")["settings"]["mcp_servers"] == ours);
+  w.make_task();
+  w.mirror();
+  CHECK_FALSE(w.create_sandbox().dump().find("tracker") != std::string::npos);
+  w.checkout();
+  w.no_changes();
+  const auto start = w.h.effect("agent.start");
+  CHECK(start->body()["mcp_servers"] == ours);
+  CHECK(w.h.snapshot(w.task)["mcp_servers"] == json({"tracker"}));
+
+  w.make_task("second", {{"mcp_servers", theirs}});
+  w.mirror();
+  w.create_sandbox("local:2");
+  w.checkout();
+  w.no_changes();
+  CHECK(w.h.effect("agent.start")->body()["mcp_servers"] == theirs);
+
+  const json twice{ours[0], ours[0]};
+  CHECK(w.refused("org/acme", "org.update_settings", {{"mcp_servers", twice}}) == "duplicate_mcp_server");
+  CHECK(w.refused("org/acme", "org.update_settings", {{"mcp_servers", {{{"name", "x"}}}}}) == "invalid_body");
+}

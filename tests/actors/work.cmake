@@ -1,6 +1,7 @@
 troupe_test(work_tests
   SOURCES
     ${kit}
+    budget_test.cpp
     sandbox_test.cpp
     session_agent_test.cpp
     session_permissions_test.cpp

@@ -140,6 +140,30 @@ TEST_CASE(
   CHECK(talk.diff().find("green") != std::string::npos);
 }
 
+TEST_CASE("an MCP server of the organization is there for the agent, with its secret, which nothing else has") {
+  with_each_agent([](town& in, const std::string& agent) {
+    in.server().send("PUT", "/v1/secrets/acme/ledger", {{"value", "ledger-planted-0123456789"}});
+    const json ledger{{"name", "ledger"},
+                      {"command", "node"},
+                      {"args", {"/workspace/ledger-mcp.mjs"}},
+                      {"environment", {{"LEDGER_TOKEN", {{"secret", "ledger"}}}}}};
+    in.server().command("org/acme", "org.update_settings", {{"mcp_servers", {ledger}}});
+    conversation talk(in, agent, "Please enter gears into the ledger");
+    in.server().command("org/acme", "org.update_settings", {{"mcp_servers", json::array()}});
+    CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+    CHECK(talk.words().find("It is in the ledger.") != std::string::npos);
+    CHECK(talk.diff().find("+gears 25") != std::string::npos);
+    CHECK(in.files_with("ledger-planted-0123456789").empty());
+
+    // A new process of the agent gets it again.
+    talk.command("session.close");
+    talk.command("session.resume");
+    talk.say("Please enter wheels into the ledger");
+    CHECK(talk.turn_end()["stop_reason"] == "end_turn");
+    CHECK(talk.diff().find("+wheels 25") != std::string::npos);
+  });
+}
+
 TEST_CASE("two tasks with the same agent at once do not disturb each other") {
   with_each_agent([](town& in, const std::string& agent) {
     conversation one(in, agent, "Please write a note about levers");
