@@ -273,7 +273,8 @@ failed job::words(const std::string& about, int code) const {
     return disk_full(about + ": " + said +
                      ". The server's disk is full: make room there and try again; nothing was lost");
   }
-  if (has("404") || has("not found") || has("does not exist") || has("could not find repository")) {
+  if (has("404") || has("not found") || has("does not exist") || has("could not find repository") ||
+      has("does not appear to be a git repository")) {
     return git_refused("remote_not_found",
                        about + ": " + said +
                            ". Check the URL; a private repository also looks like this without a credential");

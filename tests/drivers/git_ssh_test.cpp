@@ -1,6 +1,8 @@
 // Mirrors over ssh from a real sshd: keys from memory, host keys checked.
 #include <arpa/inet.h>
 #include <pwd.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -13,6 +15,7 @@
 #include <doctest/doctest.h>
 
 #include "drivers/git/mirror.h"
+#include "drivers/git/push.h"
 #include "tests/drivers/agent_pipes.h"
 #include "tests/drivers/git_kit.h"
 
@@ -21,7 +24,20 @@ using namespace troupe::test;
 
 namespace {
 
-constexpr auto sshd_program = "/usr/sbin/sshd";
+// Debian's if it is installed, else the one that script/bootstrap unpacked.
+std::string sshd_program() {
+  for (const std::string path : {"/usr/sbin/sshd", UNPACKED_SSHD "/usr/sbin/sshd"})
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  return {};
+}
+
+// Root's sshd separates its privileges and wants a user of that name, which the package would make. It sees
+// one in a mount namespace of its own.
+bool show_sshd_user(const std::string& passwd) {
+  return ::getpwnam("sshd") != nullptr || ::geteuid() != 0 ||
+         (::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+          ::mount(passwd.c_str(), "/etc/passwd", nullptr, MS_BIND, nullptr) == 0);
+}
 
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -61,14 +77,19 @@ struct ssh_server {
                                           dir + "/host\nAuthorizedKeysFile " + dir +
                                           "/authorized\nStrictModes no\nUsePAM no\n"
                                           "PasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n");
+    write_file(
+        box.path() / "passwd",
+        read_file("/etc/passwd") + "sshd:x:65533:65534:for its privileges:/run/sshd:/usr/sbin/nologin\n");
     std::error_code ec;
     std::filesystem::create_directories("/run/sshd",
                                         ec);  // what the service's start makes; root's sshd wants it
     pid = ::fork();
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const auto config = dir + "/config", log = dir + "/log";
-      ::execl(sshd_program, sshd_program, "-D", "-f", config.c_str(), "-E", log.c_str(), nullptr);
+      const auto config = dir + "/config", log = dir + "/log", program = sshd_program();
+      ::setenv("LD_LIBRARY_PATH", UNPACKED_SSHD "/usr/lib/" MULTIARCH, 1);
+      if (!show_sshd_user(dir + "/passwd")) ::_exit(126);
+      ::execl(program.c_str(), program.c_str(), "-D", "-f", config.c_str(), "-E", log.c_str(), nullptr);
       ::_exit(127);
     }
     REQUIRE(eventually([&] { return listens(port); }));
@@ -85,9 +106,9 @@ struct ssh_server {
 
 }  // namespace
 
-TEST_CASE("a mirror comes over ssh with a key from memory, and only from a host whose key is known") {
-  if (::access(sshd_program, X_OK) != 0) {
-    std::puts("[skipped] there is no sshd on this machine (package openssh-server)");
+TEST_CASE("mirrors and pushes go over ssh with a key from memory, and only to a host whose key is known") {
+  if (sshd_program().empty()) {
+    std::puts("[skipped] there is no sshd on this machine: script/bootstrap unpacks one");
     return;
   }
   ssh_server server;
@@ -120,5 +141,35 @@ TEST_CASE("a mirror comes over ssh with a key from memory, and only from a host 
   job without;
   CHECK(probe(*url, without).error().why.detail.find("asks for a credential") != std::string::npos);
   job stranger(credential{read_file(server.box.path() / "stranger")});
-  CHECK(probe(*url, stranger).error().why.detail.find("was refused") != std::string::npos);
+  CHECK(probe(*url, stranger).error().why.code == "credential_refused");
+
+  // A push to a bare one.
+  sh(server.box.path(), "git clone -q --bare repo bare.git");
+  const auto bare = server.box.path() / "bare.git";
+  auto to = parse_url(url->text.substr(0, url->text.size() - 4) + "bare.git", {});
+  REQUIRE(to);
+  const auto commit = sh(mirror,
+                         "c=$(git commit-tree -p main -m more main^{tree}) && git update-ref "
+                         "refs/troupe/push/x $c && echo $c");
+  const auto push = [&](const credential& by) {
+    job one(by);
+    return push_branch(mirror, *to, "refs/troupe/push/x", "task/one", one);
+  };
+  CHECK(push({read_file(server.box.path() / "stranger"), ""}).error().why.code == "credential_refused");
+  write_file(bare / "hooks/pre-receive", "#!/bin/sh\necho 'GH006: Protected branch' >&2\nexit 1\n");
+  sh(bare, "chmod +x hooks/pre-receive");
+  const auto no = push(key);
+  REQUIRE_FALSE(no);
+  CHECK(no.error().why.code == "protected_branch");
+  CHECK(no.error().why.detail.find("GH006: Protected branch") != std::string::npos);
+  std::filesystem::remove(bare / "hooks/pre-receive");
+  const auto yes = push(key);
+  REQUIRE_MESSAGE(yes, yes.error().why.detail);
+  CHECK(sh(bare, "git rev-parse task/one") == commit);
+  sh(mirror, "git update-ref refs/troupe/push/x $(git commit-tree -p main -m other main^{tree})");
+  CHECK(push(key).error().why.code == "not_fast_forward");
+  std::filesystem::rename(bare, server.box.path() / "away.git");
+  const auto gone = push(key);
+  REQUIRE_FALSE(gone);
+  CHECK_MESSAGE(gone.error().why.code == "remote_not_found", gone.error().why.detail);
 }
