@@ -55,10 +55,10 @@ struct turn_output {
 
 /// Owned by the host's table of awake actors and by the stretch that runs. push() and later() from any thread; the rest
 /// inside stretches.
-class cell : public std::enable_shared_from_this<cell> {
+class cell final : public turn_owner, public std::enable_shared_from_this<cell> {
  public:
   cell(host_core&, key, const known_kind&);
-  ~cell();
+  ~cell() override;
 
   /// Takes the item only when accepted; wakes the cell.
   pushed push(mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create);
@@ -72,17 +72,17 @@ class cell : public std::enable_shared_from_this<cell> {
   void begin(scheduler&);
   bool close_if_idle() { return mailbox_.close_if_empty(); }
 
-  // For turn and turn_state.
-  const key& self() const { return self_; }
-  const known_kind& known() const { return known_; }
-  const std::string& incarnation() const { return at_.incarnation; }
-  id_source& ids() const;
-  lane lane_at(const key& target, std::string_view command) const;
-  std::uint64_t& last_number(const key& target, lane);
-  std::uint64_t& last_entry(std::string_view stream);
-  std::uint64_t& effect_count() { return effect_count_; }
-  std::chrono::milliseconds default_deadline(std::string_view effect, std::chrono::milliseconds otherwise) const;
-  void check_outbox(const turn_state&) const;
+  // For turn and turn_state (turn_owner.h).
+  const key& self() const override { return self_; }
+  const known_kind& known() const override { return known_; }
+  const std::string& incarnation() const override { return at_.incarnation; }
+  id_source& ids() const override;
+  lane lane_at(const key& target, std::string_view command) const override;
+  std::uint64_t& last_number(const key& target, lane) override;
+  std::uint64_t& last_entry(std::string_view stream) override;
+  std::uint64_t& effect_count() override { return effect_count_; }
+  std::chrono::milliseconds default_deadline(std::string_view effect, std::chrono::milliseconds otherwise) const override;
+  void check_outbox(const turn_state&) const override;
 
   // For reads (host.cpp), inside a stretch.
   storage::database& db() { return *db_; }

@@ -261,6 +261,13 @@ reply host::call(client_command c) {
   return wait_for(promised->get_future(), timeout, name, to);
 }
 
+reply host::call_as_host(const key& to, std::string_view name, json body, std::string id, bool create) {
+  const auto promised = std::make_shared<std::promise<reply>>();
+  command_as_host(to, name, std::move(body), std::move(id), [promised](reply r) { promised->set_value(std::move(r)); },
+                  create);
+  return wait_for(promised->get_future(), client_command{.to = to}.timeout, std::string(name), to);
+}
+
 reply host::ask(client_query q) {
   const auto promised = std::make_shared<std::promise<reply>>();
   const auto timeout = q.timeout;

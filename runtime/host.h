@@ -148,6 +148,7 @@ class host {
   /// Blocking forms, for programs and tests; never on a scheduler thread.
   reply call(client_command);
   reply ask(client_query);
+  reply call_as_host(const key& to, std::string_view name, json body, std::string id, bool create = false);
 
   /// The newest durable snapshot, from the cache or by waking the actor.
   using snapshot_handler = std::function<void(std::variant<snapshot_ptr, problem>)>;

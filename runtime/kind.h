@@ -12,9 +12,11 @@
 //   }
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "runtime/schema_set.h"
@@ -69,11 +71,38 @@ class from {
   std::vector<named> kinds_;
 };
 
+template <class F, class Context>
+concept handles = std::convertible_to<F, answer (*)(Context&, const json&)>;
+
+/// The function of a row. One of another shape does not compile, and the compiler's message says the right shape.
+template <class Context>
+class handler {
+ public:
+  using function = answer (*)(Context&, const json&);
+
+  handler(function f) : call_(f) {}  // NOLINT: a row names its function
+  template <class F>
+  handler(F f) {  // NOLINT
+    constexpr bool command = std::is_same_v<Context, turn>;
+    static_assert(handles<F, Context> || !command,
+                  "the handler of a command is a function: answer NAME(turn&, const json& body)");
+    static_assert(handles<F, Context> || command,
+                  "the handler of a query is a function: answer NAME(const view&, const json& body)");
+    if constexpr (handles<F, Context>) call_ = f;
+  }
+
+  answer operator()(Context& c, const json& body) const { return call_(c, body); }
+  explicit operator bool() const { return call_ != nullptr; }
+
+ private:
+  function call_ = nullptr;
+};
+
 struct command_row {
   std::string_view name;
   from sender;
   lane in;
-  answer (*handle)(turn&, const json& body);
+  handler<turn> handle;
   /// Kind of the audit entry that a success appends through the host's auditor; empty for none.
   std::string_view audit = {};
   /// Whether turn::create with this command makes an actor that does not exist.
@@ -85,7 +114,7 @@ struct query_row {
   /// The least role of a client.
   std::string_view role;
   /// Reads one actor's own committed tables; at most 50 ms and 10,000 rows.
-  answer (*handle)(const view&, const json& body);
+  handler<const view> handle;
 };
 
 struct stream_row {

@@ -1,6 +1,6 @@
 #include "runtime/turn.h"
 
-#include "runtime/cell.h"
+#include "runtime/turn_state.h"
 
 namespace troupe {
 namespace {

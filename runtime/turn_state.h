@@ -8,21 +8,20 @@
 
 #include "runtime/outbox.h"
 #include "runtime/turn.h"
+#include "runtime/turn_owner.h"
 #include "runtime/work.h"
 
 namespace troupe {
-
-class cell;
 
 /// A client's command would send more than the outbox may hold. Ends at the turn.
 class backpressure {};
 
 class turn_state {
  public:
-  turn_state(cell& c, storage::database& d, timestamp at, std::uint64_t turn)
+  turn_state(turn_owner& c, storage::database& d, timestamp at, std::uint64_t turn)
       : owner(c), db(d), now(at), number(turn) {}
 
-  cell& owner;
+  turn_owner& owner;
   storage::database& db;
   const timestamp now;
   const std::uint64_t number;

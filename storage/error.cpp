@@ -67,8 +67,8 @@ std::string_view to_string(failure kind) {
   return "unknown";
 }
 
-error::error(failure kind, int sqlite_code, std::filesystem::path file, const std::string& text)
-    : std::runtime_error(text), kind_(kind), sqlite_code_(sqlite_code), file_(std::move(file)) {}
+error::error(failure kind, int sqlite_code, std::filesystem::path file, const std::string& text, std::string reason)
+    : std::runtime_error(text), kind_(kind), sqlite_code_(sqlite_code), file_(std::move(file)), reason_(std::move(reason)) {}
 
 failure classify(int code, int system_errno) {
   switch (code & 0xff) {
@@ -116,7 +116,8 @@ void raise(int code, int system_errno, std::string_view why, std::string_view tr
   throw error(kind, code, file,
               fmt::format("could not {} in {}: {} ({}, SQLite {}{}{}); {}", tried, file.native(), why,
                           to_string(kind), code, system ? ", " : "",
-                          system ? std::strerror(system_errno) : "", advice(kind)));
+                          system ? std::strerror(system_errno) : "", advice(kind)),
+              std::string(why));
 }
 
 void raise(sqlite3* connection, std::string_view tried, const std::filesystem::path& file) {

@@ -31,16 +31,20 @@ std::string_view to_string(failure);
 // The text says what was tried, on which file, why it failed and what to do.
 class error : public std::runtime_error {
  public:
-  error(failure kind, int sqlite_code, std::filesystem::path file, const std::string& text);
+  error(failure kind, int sqlite_code, std::filesystem::path file, const std::string& text,
+        std::string reason = {});
 
   failure kind() const { return kind_; }
   int sqlite_code() const { return sqlite_code_; }  // SQLite's extended code, 0 when SQLite had no part in it
   const std::filesystem::path& file() const { return file_; }
+  // The cause alone, in SQLite's words; empty where what() has all there is.
+  const std::string& reason() const { return reason_; }
 
  private:
   failure kind_;
   int sqlite_code_;
   std::filesystem::path file_;
+  std::string reason_;
 };
 
 failure classify(int sqlite_code, int system_errno);

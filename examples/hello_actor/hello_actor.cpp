@@ -1,5 +1,4 @@
 // The least of a durable actor: a counter that survives whatever happens to its process. Run it twice.
-#include <future>
 #include <iostream>
 
 #include "runtime/host.h"
@@ -40,9 +39,7 @@ int main(int argc, char** argv) {
   host h({.data = argc > 1 ? argv[1] : "hello-data", .kinds = {&counter}});
   h.start();
   const key hello("counter/hello");
-  std::promise<reply> opened;
-  h.command_as_host(hello, "counter.open", json::object(), "open", [&](reply r) { opened.set_value(std::move(r)); }, true);
-  opened.get_future().wait();
+  h.call_as_host(hello, "counter.open", json::object(), "open", /*create=*/true);
 
   const auto r = h.call({.to = hello, .id = random_ids().next(system_clock().now()), .name = "counter.add",
                          .body = {{"n", 1}}, .principal = "you"});

@@ -2,7 +2,7 @@
 // finds the mistake, says what broke, and how to run exactly that again. docs/testing-actors.md explains it.
 #include <iostream>
 
-#include "tests/kit/simulation.h"
+#include "runtime/testing/simulation.h"
 
 using namespace troupe;
 using namespace troupe::testing;

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "runtime/work.h"
-#include "tests/kit/manual.h"
+#include "runtime/testing/manual.h"
 
 using namespace troupe;
 using namespace troupe::testing;

@@ -21,6 +21,6 @@ troupe_test(crash_point_tests
   SOURCES
     ${CMAKE_CURRENT_LIST_DIR}/crash_points_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/ledger.cpp
-  LINK crash_bank simulation_kit
+  LINK crash_bank troupe_testing
   LABELS crash
   TIMEOUT 14400)

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/kit/simulation.h"
+#include "runtime/testing/simulation.h"
 #include "tests/runtime/crash_bank.h"
 #include "tests/runtime/ledger.h"
 

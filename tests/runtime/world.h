@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "runtime/host.h"
-#include "tests/kit/manual.h"
+#include "runtime/testing/manual.h"
 #include "tests/runtime/ledger.h"
 
 namespace troupe::testing {

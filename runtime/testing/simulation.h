@@ -26,7 +26,7 @@
 #include "storage/reader.h"
 #include "storage/testing/disk_player.h"
 #include "storage/testing/fault_vfs.h"
-#include "tests/kit/manual.h"
+#include "runtime/testing/manual.h"
 
 namespace troupe::testing {
 

@@ -1,4 +1,4 @@
-#include "tests/kit/simulation.h"
+#include "runtime/testing/simulation.h"
 
 #include <algorithm>
 

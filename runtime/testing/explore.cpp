@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "tests/kit/simulation.h"
+#include "runtime/testing/simulation.h"
 
 namespace troupe::testing {
 
