@@ -169,7 +169,8 @@ class host {
   /// Live entries of a stream from now on.
   [[nodiscard]] subscription subscribe_stream(const key&, std::string_view stream, const std::string& principal,
                                               std::shared_ptr<subscriber>, subscribed);
-  /// Every committed turn of actors at or below `prefix` (all when empty). The sink must return at once.
+  /// Every committed turn of actors at or below `prefix` (all when empty). The sink must return at once; it may be
+  /// called by several threads at a time, and never once the subscription is gone. It must not end the subscription itself.
   [[nodiscard]] subscription watch_turns(std::string prefix, std::function<void(const turn_event&)> sink);
 
   bool exists(const key&) const;

@@ -1,6 +1,7 @@
 #include "runtime/hub.h"
 
 #include <algorithm>
+#include <shared_mutex>
 
 namespace troupe {
 
@@ -16,15 +17,22 @@ struct hub::member {
 struct hub::turn_watch {
   std::string prefix;
   std::function<void(const turn_event&)> sink;
+  /// Shared by those who are inside the sink: it may hold what ends with the subscription.
+  std::shared_mutex in_use = {};
+  bool ended = false;
 };
 
 class subscription::impl {
  public:
   ~impl() {
     if (turns) {
-      std::lock_guard lock(owner->mutex_);
-      std::erase(owner->turns_, turns);
-      --owner->count_;
+      {
+        std::lock_guard lock(owner->mutex_);
+        std::erase(owner->turns_, turns);
+        --owner->count_;
+      }
+      std::lock_guard lock(turns->in_use);
+      turns->ended = true;
       return;
     }
     owner->drop(topic, member.get());
@@ -68,7 +76,9 @@ subscription hub::add(const std::string& topic, std::shared_ptr<subscriber> who)
 subscription hub::add_turns(std::string prefix, std::function<void(const turn_event&)> sink) {
   auto s = std::make_shared<subscription::impl>();
   s->owner = this;
-  s->turns = std::make_shared<turn_watch>(turn_watch{std::move(prefix), std::move(sink)});
+  s->turns = std::make_shared<turn_watch>();
+  s->turns->prefix = std::move(prefix);
+  s->turns->sink = std::move(sink);
   std::lock_guard lock(mutex_);
   turns_.push_back(s->turns);
   ++count_;
@@ -126,7 +136,9 @@ void hub::publish(const turn_event& event) {
     const auto& p = w->prefix;
     const bool below = event.actor.starts_with(p) && (p.empty() || event.actor.size() == p.size() ||
                                                       p.back() == '/' || event.actor[p.size()] == '/');
-    if (below) w->sink(event);
+    if (!below) continue;
+    std::shared_lock lock(w->in_use);
+    if (!w->ended) w->sink(event);
   }
 }
 

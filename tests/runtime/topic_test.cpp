@@ -1,5 +1,9 @@
+#include <future>
+#include <thread>
+
 #include <doctest/doctest.h>
 
+#include "runtime/hub.h"
 #include "runtime/inspect.h"
 #include "tests/runtime/world.h"
 
@@ -173,6 +177,28 @@ TEST_CASE("a gate that fails first loses nothing: the answer comes from the rows
   REQUIRE(got);
   CHECK(got->result()["amount"] == 101);
   CHECK(w.account("a")["amount"] == 101);
+}
+
+TEST_CASE("whoever watched turns is called no more once the subscription is gone") {
+  hub topics(0);
+  std::promise<void> entered, gone;
+  auto is_gone = gone.get_future();
+  std::atomic<bool> called_too_late = false;
+  auto watch = topics.add_turns("", [&](const turn_event&) {
+    entered.set_value();
+    // A subscription that did not wait for this call would be gone at once.
+    called_too_late = is_gone.wait_for(std::chrono::milliseconds(200)) == std::future_status::ready;
+  });
+  std::thread turn([&] {
+    turn_event e;
+    e.actor = "counter/a";
+    topics.publish(e);
+  });
+  entered.get_future().wait();
+  watch = {};
+  gone.set_value();
+  turn.join();
+  CHECK(!called_too_late);
 }
 
 TEST_CASE("the inspector shows what happened, with the rows that changed and without secrets") {
