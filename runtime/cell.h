@@ -105,6 +105,7 @@ class cell final : public turn_owner, public std::enable_shared_from_this<cell> 
     bool asleep;
   };
   figures look() const;
+  std::vector<mailbox::waiting_item> waiting(std::size_t limit) const { return mailbox_.look(limit); }
   void expire(std::chrono::steady_clock::time_point now);
   /// Timers are due by the wall clock, which may jump while an alarm sleeps by the other one.
   void ring(timestamp now);

@@ -89,6 +89,43 @@ std::vector<mailbox::taken> mailbox::take_all() {
   return out;
 }
 
+std::vector<mailbox::waiting_item> mailbox::look(std::size_t limit) const {
+  std::vector<waiting_item> out;
+  const auto show = [](waiting_item& w, const mailbox_item& item) {
+    if (const auto* c = std::get_if<client_item>(&item)) {
+      w.type = c->from_host ? "host" : "client";
+      w.name = c->command.name;
+      w.principal = c->command.principal;
+      w.id = c->command.id;
+    } else if (const auto* m = std::get_if<message_item>(&item)) {
+      w.type = "message";
+      w.name = m->is->name;
+      w.from = m->is->from.str();
+      w.principal = m->is->principal;
+      w.id = std::to_string(m->is->number);
+    } else if (const auto* o = std::get_if<outcome_item>(&item)) {
+      w.type = "outcome";
+      w.id = o->effect;
+    } else if (const auto* b = std::get_if<batch_item>(&item)) {
+      w.type = "batch";
+      w.id = b->feed;
+    } else if (const auto* e = std::get_if<feed_end_item>(&item)) {
+      w.type = "feed end";
+      w.id = e->feed;
+    } else {
+      w.type = "read";
+    }
+  };
+  std::lock_guard lock(mutex_);
+  for (const auto l : {lane::interactive, lane::background}) {
+    for (const auto& s : lanes_[static_cast<std::size_t>(l)]) {
+      if (out.size() == limit) return out;
+      show(out.emplace_back(waiting_item{l, {}, {}, {}, {}, {}}), s.item);
+    }
+  }
+  return out;
+}
+
 bool mailbox::empty() const {
   std::lock_guard lock(mutex_);
   return items_ == 0;

@@ -5,6 +5,8 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/message.h"
@@ -34,6 +36,14 @@ class mailbox {
   /// Items whose deadline (clients' and reads') has passed.
   std::vector<mailbox_item> take_expired(std::chrono::steady_clock::time_point now);
   std::vector<taken> take_all();
+
+  /// What waits, for people, in the order of each lane.
+  struct waiting_item {
+    lane in;
+    std::string_view type;
+    std::string name, from, principal, id;
+  };
+  std::vector<waiting_item> look(std::size_t limit) const;
 
   bool empty() const;
   std::size_t size() const;

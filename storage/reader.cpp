@@ -94,6 +94,15 @@ reader::reader(const std::filesystem::path& file, const read_limits& limits) : f
 
 reader::~reader() = default;
 
+void reader::hold() {
+  auto* db = connection_->getHandle();
+  deadline_ = std::chrono::steady_clock::now() + limits_.time;
+  sqlite3_set_authorizer(db, nullptr, nullptr);
+  const int code = sqlite3_exec(db, "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1", nullptr, nullptr, nullptr);
+  sqlite3_set_authorizer(db, authorize, nullptr);
+  if (code != SQLITE_OK) raise(db, "hold the file as it is", file_);
+}
+
 read_result reader::run(std::string_view sql, std::span<const value> params) {
   deadline_ = std::chrono::steady_clock::now() + limits_.time;
   statement s(connection_->getHandle(), sql, file_);

@@ -42,6 +42,8 @@ class reader {
   reader& operator=(const reader&) = delete;
 
   read_result run(std::string_view sql, std::span<const value> params = {});
+  // From here to its end this reader sees the file as it is now, whatever its owner commits.
+  void hold();
   // Copies the file as it is now to a new one, synced, while its owner goes on writing. An existing target is
   // cannot_open.
   void copy_to(const std::filesystem::path& target);
