@@ -336,6 +336,8 @@ void cell::refuse(mailbox_item item, const problem& why) {
     c->answer(reply{why});
   } else if (auto* r = std::get_if<read_item>(&item)) {
     r->run(nullptr, &why);
+  } else if (auto* d = std::get_if<dead_letter_item>(&item)) {
+    d->answer(reply{why});
   } else if (auto* m = std::get_if<message_item>(&item)) {
     // Nothing is settled by it: the one before may have been refused as well.
     settlement s{self_, m->is->in, m->is->from_incarnation, 0, {}, true};

@@ -153,6 +153,7 @@ class cell final : public turn_owner, public std::enable_shared_from_this<cell> 
   void apply(turn_state&, turn_output&, feed_end_item&);
   void apply(turn_state&, turn_output&, timer_item&);
   void apply(turn_state&, turn_output&, dead_item&);
+  void apply(turn_state&, turn_output&, dead_letter_item&);
   /// Where a command comes from, as its row says.
   struct origin {
     int source;

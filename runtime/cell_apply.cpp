@@ -282,8 +282,8 @@ void cell::apply(turn_state& state, turn_output& out, dead_item& item) {
   state.written = true;
   if (m.name == farewell || (m.is_reply && m.reply.empty())) return;
   if (m.reply.empty()) {
-    db_->run("INSERT INTO rt_dead (time, target, name, body, error) VALUES (?, ?, ?, ?, ?)", to_ms(state.now),
-             m.to.str(), m.name, text_of(m.body), text_of(json(item.why)));
+    db_->run("INSERT INTO rt_dead (time, target, name, body, error, principal) VALUES (?, ?, ?, ?, ?, ?)",
+             to_ms(state.now), m.to.str(), m.name, text_of(m.body), text_of(json(item.why)), m.principal);
     db_->run("DELETE FROM rt_dead WHERE id <= (SELECT max(id) FROM rt_dead) - ?", dead_kept);
     return;
   }
@@ -293,6 +293,37 @@ void cell::apply(turn_state& state, turn_output& out, dead_item& item) {
   const auto text = text_of(body);
   state.from = {sender::type::actor, m.to.str()};
   handle(state, out, *known->row, body, {1, m.to.str(), m.principal, std::to_string(m.number), text, nullptr});
+}
+
+void cell::apply(turn_state& state, turn_output& out, dead_letter_item& item) {
+  std::optional<message> m;
+  db_->each("SELECT target, name, body, principal FROM rt_dead WHERE id = ?",
+            [&](const storage::row& r) {
+              m = message{.from = self_, .from_incarnation = at_.incarnation, .to = key(r.get<std::string_view>(0))};
+              m->name = r.get<std::string>(1);
+              m->body = json::parse(r.get<std::string_view>(2));
+              m->principal = r.get<std::string>(3);
+            },
+            item.id);
+  const auto answer_now = [&](reply r) {
+    r.turn = state.number;
+    r.at = at_;
+    out.replies.push_back({item.answer, std::move(r), {}, {}});
+  };
+  if (!m || retired_) {
+    return answer_now(reply{not_found("there is no dead message " + std::to_string(item.id) + " at " + self_.str())});
+  }
+  db_->run("DELETE FROM rt_dead WHERE id = ?", item.id);
+  const json told{{"id", item.id}, {"target", m->to.str()}, {"name", m->name}};
+  const auto text = text_of(told), id = std::to_string(item.id);
+  if (item.again) {
+    m->in = lane_at(m->to, m->name);
+    state.from = {sender::type::host, {}};
+    state.post(std::move(*m));
+  }
+  write_record(state, out, item.again ? "$dead.retry" : "$dead.drop", {5, "host", item.principal, id, text, nullptr}, done(),
+               std::chrono::microseconds(0), recorder_->mark());
+  answer_now(reply{told});
 }
 
 }  // namespace troupe

@@ -413,6 +413,12 @@ bool host::retry_quarantined(const key& k) {
   return true;
 }
 
+void host::settle_dead(const key& k, std::int64_t id, bool again, const std::string& principal, reply_handler answer) {
+  mailbox_item item = dead_letter_item{id, again, principal, std::move(answer)};
+  const auto d = impl_->deliver(k, item, lane::interactive, 256, false);
+  if (d != delivered::accepted) std::get<dead_letter_item>(item).answer(reply{impl_->refusal(d, k)});
+}
+
 void host::sleep_now(const key& k) {
   if (const auto c = impl_->awake(k)) c->want_sleep();
 }

@@ -182,6 +182,9 @@ class host {
   std::filesystem::path folder(const key&) const;
   /// Wakes nothing: forgets quarantine and tries again on the next command.
   bool retry_quarantined(const key&);
+  /// Sends a message of the dead list again, as a new one, or forgets it. The answer comes when that is durable; history
+  /// shows it as $dead.retry or $dead.drop.
+  void settle_dead(const key&, std::int64_t id, bool again, const std::string& principal, reply_handler);
   /// Asks an awake actor without obligations to sleep now.
   void sleep_now(const key&);
 

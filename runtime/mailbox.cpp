@@ -112,6 +112,9 @@ std::vector<mailbox::waiting_item> mailbox::look(std::size_t limit) const {
     } else if (const auto* e = std::get_if<feed_end_item>(&item)) {
       w.type = "feed end";
       w.id = e->feed;
+    } else if (const auto* d = std::get_if<dead_letter_item>(&item)) {
+      w.type = "dead letter";
+      w.id = std::to_string(d->id);
     } else {
       w.type = "read";
     }

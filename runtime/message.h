@@ -100,6 +100,14 @@ struct dead_item {
   problem why;
 };
 
+/// Somebody decided about a message on the dead list: it is sent again as a new one, or forgotten.
+struct dead_letter_item {
+  std::int64_t id = 0;
+  bool again = false;
+  std::string principal;
+  host::reply_handler answer;
+};
+
 struct read_item {
   /// Runs between turns; `why` is set instead when it cannot.
   std::function<void(cell*, const problem* why)> run;
@@ -107,7 +115,7 @@ struct read_item {
 };
 
 using command_item =
-    std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item, timer_item, dead_item>;
-using mailbox_item = std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item, read_item>;
+    std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item, timer_item, dead_item, dead_letter_item>;
+using mailbox_item = std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item, dead_letter_item, read_item>;
 
 }  // namespace troupe

@@ -122,6 +122,9 @@ CREATE TABLE rt_entries (
   data TEXT NOT NULL,
   PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+)sql"}, {2, R"sql(
+-- On whose behalf it was sent: a message that is tried again keeps it.
+ALTER TABLE rt_dead ADD COLUMN principal TEXT NOT NULL DEFAULT '';
 )sql"}};
 
 constexpr storage::migration directory_steps[] = {{1, R"sql(

@@ -65,6 +65,31 @@ TEST_CASE("a body that does not fit is told by member, in words, and changes not
   CHECK(parsed(w.acme({"task", "list", "--json"})).at("tasks").empty());
 }
 
+TEST_CASE("an actor's past reads the same from its server and from its data folder at rest") {
+  at_work w;
+  parsed(w.acme({"org", "set", "--display-name", "Acme Works", "--json"}));
+  const std::vector<std::vector<std::string>> looks{{"history", "org/acme", "--last", "2"},
+                                                    {"at", "org/acme", "2", "--table", "settings"},
+                                                    {"diff", "org/acme", "--from", "1", "--to", "2"},
+                                                    {"why", "org/acme", "settings", "1"}};
+  const auto look = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "inspect");
+    words.insert(words.end(), {"--data", (w.home.path() / "data").string(), "--json"});
+    return parsed(run_troupe(w.home, words));
+  };
+  std::vector<json> served;
+  for (const auto& words : looks) served.push_back(look(words));
+  CHECK(served[3]["changes"][0]["name"] == "org.update_settings");
+  const auto mistake = w.refused({"inspect", "query", "org/acme", "select * form settings"});
+  CHECK(mistake.at("code") == "bad_sql");
+  CHECK(has(mistake.at("detail"), "near \"form\": syntax error"));
+
+  CHECK(w.server->stop() == 0);
+  for (std::size_t n = 0; n < looks.size(); ++n) CHECK_MESSAGE(look(looks[n]) == served[n], looks[n][0]);
+  CHECK(look({"actors", "--kind", "org"})["actors"].size() == 1);
+  CHECK(look({"dead"})["messages"].empty());
+}
+
 TEST_CASE("what does not exist, what one may not see and what one may not do each have a code") {
   at_work w;
   CHECK(w.refused({"task", "show", "org/acme/task/none"}).at("code") == "not_found");

@@ -476,44 +476,6 @@ TEST_CASE("secrets are written by admins, listed by name and never read back") {
   CHECK(s.send(put).status == 404);
 }
 
-TEST_CASE("the inspector shows administrators what happened, and that is noted") {
-  served s;
-  s.post(note + "/commands/note.write", {{"text", "seen"}});
-  auto actor = s.get("/v1/inspect/actors/org/acme/note/n1");
-  REQUIRE(actor.status == 200);
-  auto history = s.get("/v1/inspect/actors/org/acme/note/n1/history");
-  REQUIRE(history.status == 200);
-  CHECK(history.bytes().find("note.write") != std::string::npos);
-  auto rows = s.post("/v1/inspect/actors/org/acme/note/n1/query", {{"sql", "SELECT text FROM t"}});
-  REQUIRE(rows.status == 200);
-  CHECK(parsed(rows)["rows"][0][0] == "seen");
-  CHECK(s.post("/v1/inspect/actors/org/acme/note/n1/query", {{"sql", "DELETE FROM t"}}).status >= 400);
-  CHECK(s.get("/v1/inspect/host").status == 403);
-  CHECK(s.get("/v1/inspect/host", "root-token").status == 200);
-  CHECK(s.get("/v1/inspect/actors").status == 403);
-  CHECK(s.get("/v1/inspect/actors?prefix=org/acme").status == 200);
-  CHECK(s.get("/v1/inspect/actors?prefix=org/other").status == 403);
-  CHECK(s.get("/metrics").status == 403);
-  CHECK(s.get("/metrics", "root-token").status == 200);
-  std::lock_guard lock(s.looks_mutex);
-  CHECK(s.looks.size() == 3);
-  CHECK(s.looks.front() == "ada org/acme/note/n1 history");
-}
-
-TEST_CASE("a quarantined actor is released by an administrator, one that is not is told as such") {
-  served s;
-  auto retry = [&](const std::string& key, const std::string& token) {
-    wire::request r;
-    r.method = "POST";
-    r.target = "/v1/inspect/actors/" + key + "/retry";
-    return s.send(std::move(r), token);
-  };
-  CHECK(retry("org/acme/note/n1", "vic-token").status == 403);
-  CHECK(retry("org/acme/note/n1", "bob-token").status == 404);
-  CHECK(retry("org/acme/note/none", "root-token").status == 404);
-  CHECK(parsed(retry("org/acme/note/n1", "root-token"))["released"] == false);
-}
-
 TEST_CASE("turns of all actors can be watched by administrators, of one organization by its own") {
   served s;
   talker root(s, "root-token"), ada(s), vic(s, "vic-token");

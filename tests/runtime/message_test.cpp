@@ -65,6 +65,55 @@ TEST_CASE("a message that its target does not take goes to the sender's dead lis
   CHECK(dead[1]["name"] == "account.close");
 }
 
+TEST_CASE("a dead message is sent again once there is somebody to take it, or dropped, and history shows who decided") {
+  world w;
+  w.open({"a"});
+  const key a("bank/b/account/a");
+  const auto cheat = [&](const char* to) {
+    w.command(a.str(), "account.cheat", {{"to", to}, {"name", "account.receive"}, {"body", {{"amount", 7}}}});
+  };
+  cheat("bank/b/account/late");
+  cheat("bank/b/account/never");
+  const auto dead = [&] { return std::get<json>(inspector(*w.is).dead("bank/b"))["messages"]; };
+  REQUIRE(dead().size() == 2);
+  w.command("bank/b", "bank.make", {{"account", "late"}, {"amount", 1}});
+
+  std::vector<reply> answers;
+  const auto settle = [&](const json& m, bool again) {
+    w.is->settle_dead(a, m["id"].get<std::int64_t>(), again, "eve", [&](reply r) { answers.push_back(std::move(r)); });
+    w.threads->run();
+  };
+  const auto both = dead();
+  settle(both[1], true);
+  settle(both[0], false);
+  settle(both[0], false);
+  REQUIRE(answers.size() == 3);
+  CHECK(answers[0].result()["target"] == "bank/b/account/late");
+  CHECK(answers[1].ok());
+  CHECK(answers[2].error().status == 404);
+  CHECK(w.account("late")["amount"] == 8);
+  CHECK(dead().empty());
+  const auto h = std::get<json>(inspector(*w.is).history(a, 0, 2, true))["history"];
+  CHECK(h[0]["name"] == "$dead.retry");
+  CHECK(h[1]["name"] == "$dead.drop");
+  CHECK(h[1]["principal"] == "eve");
+}
+
+TEST_CASE("a file of the first version is brought up to this one with all that it holds") {
+  world w;
+  w.open({"a"});
+  w.command("bank/b/account/a", "account.cheat", {{"to", "bank/b/account/never"}, {"name", "account.close"}});
+  w.end();
+  {
+    storage::database db(w.data.path() / "data/bank/b/account/a/actor.sqlite");
+    db.script("ALTER TABLE rt_dead DROP COLUMN principal; UPDATE storage_schema SET version = 1 WHERE component = 'runtime'");
+  }
+  w.begin();
+  CHECK(w.account("a")["amount"] == 100);
+  CHECK(std::get<json>(inspector(*w.is).dead(""))["messages"][0]["name"] == "account.close");
+  CHECK(std::get<json>(inspector(*w.is).query(key("bank/b/account/a"), "SELECT principal FROM rt_dead"))["rows"][0][0] == "");
+}
+
 TEST_CASE("a deleted actor is gone, its folder is in the trash, and its name can be used again") {
   world w;
   w.open({"a", "b"});
