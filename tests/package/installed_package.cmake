@@ -39,7 +39,7 @@ foreach(row command query)
   expect("the message for a wrong handler of a ${row}" "the handler of a ${row} is a function: answer NAME(")
 endforeach()
 
-file(COPY ${EXAMPLES}/hello_actor ${EXAMPLES}/bank DESTINATION ${WORK}/copied)
+file(COPY ${EXAMPLES}/hello_actor ${EXAMPLES}/bank ${EXAMPLES}/embedded_gateway DESTINATION ${WORK}/copied)
 configure(${WORK}/copied/hello_actor hello_actor)
 run("build hello_actor" ${CMAKE_COMMAND} --build ${WORK}/hello_actor)
 foreach(time 1 2)
@@ -51,3 +51,6 @@ configure(${WORK}/copied/bank bank)
 run("build bank" ${CMAKE_COMMAND} --build ${WORK}/bank)
 run("bank_test" ${WORK}/bank/bank_test)
 expect("bank_test" "SUCCESS")
+
+# The gateway's libraries and what they need are found too.
+configure(${WORK}/copied/embedded_gateway embedded_gateway)

@@ -1,6 +1,7 @@
 // Pages must lead somewhere: links resolve, and files that a page names are there.
 #include <filesystem>
 #include <regex>
+#include <set>
 
 #include <doctest/doctest.h>
 
@@ -71,4 +72,25 @@ TEST_CASE("every source file that a page names in backticks is there") {
       }
     }
   }
+}
+
+TEST_CASE("every line of C++ in the tutorial stands in an example") {
+  std::set<std::string> examples;
+  for (const auto* file : files({".cpp"}, {"examples"})) {
+    for (const auto& [number, text] : lines(file->text)) examples.emplace(text);
+  }
+  int checked = 0;
+  for (const auto* page : files({"tutorial.md"})) {
+    bool code = false;
+    for (const auto& [number, text] : lines(page->text)) {
+      if (text.starts_with("```")) {
+        code = text == "```cpp";
+        continue;
+      }
+      if (!code) continue;
+      ++checked;
+      CHECK_MESSAGE(examples.contains(std::string(text)), page->path, ":", number, ": ", std::string(text));
+    }
+  }
+  CHECK(checked > 40);
 }
