@@ -1,36 +1,38 @@
 // One table: what durable actors cost on this machine, each figure beside plain SQLite that writes the same
-// rows with the same batching, page size and number of writers, in the same run.
+// rows with the same batching, page size and number of files, in the same run.
 //
 //   troupe-bench --help
-#include <CLI/CLI.hpp>
-
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <atomic>
-#include <cstdio>
 #include <future>
 #include <memory>
 #include <optional>
 #include <thread>
 
 #include "bench/counter.h"
+#include "bench/load.h"
 #include "bench/measure.h"
-#include "runtime/host.h"
 
 using namespace troupe;
 using namespace troupe::bench;
 
 namespace {
 
-constexpr int writers = 16;  // threads of the runtime's scheduler, and of the plain loop over many files
 constexpr int sleepers = 1000;
 
-key counter_key(int i) {
-  return key("counter/c" + std::to_string(i));
-}
+struct options {
+  std::filesystem::path parent = std::filesystem::temp_directory_path();
+  double seconds_each = 1;
+  int runs = 5;
+  std::string only;
 
-std::unique_ptr<host> serve(const std::filesystem::path& data, storage::durability sync) {
-  auto h = std::make_unique<host>(host_options{.data = data, .kinds = {&counter()}, .sync = sync});
+  bool wants(const std::string& row) const { return only.empty() || row.starts_with(only); }
+};
+
+std::unique_ptr<host> serve(const std::filesystem::path& data, storage::durability sync, bool recording = true) {
+  auto h = std::make_unique<host>(host_options{.data = data, .kinds = {&counter(recording)}, .sync = sync});
   h->start();
   return h;
 }
@@ -42,101 +44,121 @@ void open_counters(host& h, int count) {
     h.command_as_host(
         counter_key(i), "counter.open", json::object(), "open",
         [&](reply r) {
-          if (!r.ok()) std::fprintf(stderr, "could not make a counter: %s\n", r.error().detail.c_str());
+          if (!r.ok()) fmt::print(stderr, "could not make a counter: {}\n", r.error().detail);
           if (--left == 0) all.set_value();
         },
         true);
   all.get_future().wait();
 }
 
-// Keeps a number of commands under way until the time is over.
-class load {
+/// Many files written by some threads, each its own share of them, a batch at a time.
+class plain {
  public:
-  load(host& h, int actors, int in_flight, double seconds_each)
-      : host_(h), actors_(actors), until_(seconds() + seconds_each) {
-    begin_ = seconds();
-    for (int i = 0; i < in_flight; ++i) send(i % actors);
-    done_.get_future().wait();
-    rate = static_cast<double>(answered_) / (seconds() - begin_);
-    failed = failed_;
+  plain(const std::filesystem::path& dir, storage::durability sync, int files, bool recording) {
+    for (int i = 0; i < files; ++i)
+      files_.push_back(std::make_unique<plain_counter>(dir / fmt::format("plain{}.sqlite", i), sync, recording));
   }
-  double rate = 0;
-  long failed = 0;
+
+  double rate(int threads, int batch, double for_seconds, std::vector<double>* took = nullptr) {
+    const int files = static_cast<int>(files_.size());
+    const int count = std::min(threads, files);
+    std::atomic<long> rows = 0;
+    const double begin = seconds();
+    auto work = [&](int first) {
+      long mine = 0;
+      double now = begin;
+      for (int i = first; now - begin < for_seconds; i = i + count < files ? i + count : first) {
+        files_[static_cast<std::size_t>(i)]->turn(batch);
+        mine += batch;
+        const double then = std::exchange(now, seconds());
+        if (took) took->push_back(now - then);
+      }
+      rows += mine;
+    };
+    std::vector<std::jthread> all;
+    for (int t = 0; t < count; ++t) all.emplace_back(work, t);
+    all.clear();
+    return static_cast<double>(rows) / (seconds() - begin);
+  }
 
  private:
-  void send(int actor) {
-    static std::atomic<std::int64_t> next = 0;
-    ++under_way_;
-    host_.command({.to = counter_key(actor),
-                   .id = "b-" + std::to_string(++next),
-                   .name = "counter.add",
-                   .body = {{"n", 1}},
-                   .principal = "me"},
-                  [this, actor](reply r) {
-                    r.ok() ? ++answered_ : ++failed_;
-                    // One more before this one counts as over, so that the last to end is the last.
-                    if (seconds() < until_) send(actor);
-                    if (--under_way_ == 0) done_.set_value();
-                  });
-  }
-
-  host& host_;
-  int actors_;
-  double begin_, until_;
-  std::atomic<long> answered_ = 0, failed_ = 0, under_way_ = 0;
-  std::promise<void> done_;
+  std::vector<std::unique_ptr<plain_counter>> files_;
 };
 
-double plain_rate(const std::filesystem::path& dir, storage::durability sync, int files, int batch,
-                  double seconds_each) {
-  std::vector<std::unique_ptr<plain_counter>> all;
-  for (int i = 0; i < files; ++i)
-    all.push_back(std::make_unique<plain_counter>(dir / ("plain" + std::to_string(i) + ".sqlite"), sync));
-  std::atomic<long> rows = 0;
-  const double begin = seconds();
-  auto work = [&](int first, int step) {
-    long mine = 0;
-    for (int i = first; seconds() - begin < seconds_each; i = i + step < files ? i + step : first) {
-      all[static_cast<std::size_t>(i)]->turn(batch);
-      mine += batch;
-    }
-    rows += mine;
-  };
-  std::vector<std::jthread> threads;
-  const int count = std::min(writers, files);
-  for (int t = 0; t < count; ++t) threads.emplace_back(work, t, count);
-  threads.clear();
-  return static_cast<double>(rows) / (seconds() - begin);
+std::string with_spread(const std::vector<double>& values) {
+  const auto [least, most] = std::ranges::minmax(values);
+  return fmt::format("{:.0f} ({:.0f}-{:.0f})", quantile(values, 0.5), least, most);
 }
 
-void throughput(const std::filesystem::path& parent, storage::durability sync, const char* word, int actors,
-                int in_flight, double seconds_each) {
-  folder dir(parent);
-  double rate = 0, batch = 1;
+/// Ours and plain SQLite in turns, so that what else the machine does falls on both.
+void throughput(const options& o, storage::durability sync, const char* word, int actors, int in_flight, bool recording) {
+  folder dir(o.parent);
+  auto h = serve(dir.path() / "data", sync, recording);
+  open_counters(*h, actors);
+  load(*h, actors, in_flight, o.seconds_each / 5);  // statements prepared, files grown
+  plain beside(dir.path(), sync, actors, recording);
+  beside.rate(2, 1, o.seconds_each / 5);
+
+  std::vector<double> ours, theirs, our_took, their_took;
+  double batch = 1;
   long failed = 0;
-  {
-    auto h = serve(dir.path() / "data", sync);
-    open_counters(*h, actors);
-    load(*h, actors, in_flight, seconds_each / 5);  // statements prepared, files grown
-    auto before = h->stats();
-    load measured(*h, actors, in_flight, seconds_each);
-    auto after = h->stats();
-    rate = measured.rate;
-    failed = measured.failed;
+  for (int i = 0; i < o.runs; ++i) {
+    const auto before = h->stats();
+    load measured(*h, actors, in_flight, o.seconds_each);
+    const auto after = h->stats();
+    ours.push_back(measured.rate);
+    our_took.insert(our_took.end(), measured.took.begin(), measured.took.end());
+    failed += measured.failed;
     batch = static_cast<double>(after.commands - before.commands) /
             static_cast<double>(std::max<std::uint64_t>(1, after.turns - before.turns));
-    h->stop();
+    const int rows = std::max(1, static_cast<int>(batch + 0.5));
+    const double two = beside.rate(2, rows, o.seconds_each, in_flight == 1 ? &their_took : nullptr);
+    const double many = actors > 2 ? beside.rate(16, rows, o.seconds_each) : 0;
+    theirs.push_back(std::max(two, many));
   }
-  double plain =
-      plain_rate(dir.path(), sync, actors, std::max(1, static_cast<int>(batch + 0.5)), seconds_each);
-  std::printf("%-8s %7d %10d %11.1f %14.0f %14.0f %7.2f%s\n", word, actors, in_flight, batch, rate, plain,
-              rate / plain, failed ? "  (some failed)" : "");
+  h->stop();
+  fmt::print("{:<7} {:>6} {:>9} {:>9} {:>10.1f} {:>24} {:>24} {:>6.2f}{}\n", word, actors, in_flight,
+             recording ? "on" : "off", batch, with_spread(ours), with_spread(theirs),
+             quantile(ours, 0.5) / quantile(theirs, 0.5), failed ? "  (some failed)" : "");
+  if (in_flight == 1)
+    fmt::print("{:>56} {:>21.0f} us {:>21.0f} us {:>6.2f}\n", "p50", quantile(our_took, 0.5) * 1e6,
+               quantile(their_took, 0.5) * 1e6, quantile(our_took, 0.5) / quantile(their_took, 0.5));
   std::fflush(stdout);
 }
 
+/// Durable messages from one actor to another, beside single durable commands of the same run.
+void messages(const options& o) {
+  folder dir(o.parent);
+  auto h = serve(dir.path() / "data", storage::durability::full);
+  open_counters(*h, 2);
+  std::vector<double> direct, passed;
+  for (int i = 0; i < o.runs; ++i) {
+    direct.push_back(load(*h, 1, 1, o.seconds_each).rate);
+    passed.push_back(pass_along(*h, o.seconds_each));
+  }
+  h->stop();
+  fmt::print("{:<52} {:>10} {:>10} {:>7.2f}\n", "actor to actor, both durable, a second; of single commands",
+             with_spread(passed), with_spread(direct), quantile(passed, 0.5) / quantile(direct, 0.5));
+}
+
+/// Whether a command costs more when the actor has a long history.
+void history(const options& o) {
+  folder dir(o.parent);
+  auto h = serve(dir.path() / "data", storage::durability::normal);
+  open_counters(*h, 1);
+  load(*h, 1, 64, o.seconds_each);
+  const auto young = load(*h, 1, 64, o.seconds_each).rate;
+  const auto began = h->stats().commands;
+  while (h->stats().commands - began < 1'000'000) load(*h, 1, 64, o.seconds_each);
+  const auto old = load(*h, 1, 64, o.seconds_each).rate;
+  h->stop();
+  fmt::print("{:<52} {:>10.0f} {:>10.0f} {:>7.2f}\n", "commands a second, normal: young; after 1,000,000", young, old,
+             old / young);
+}
+
 // Sleeping actors: what waking one costs, and what awake ones hold in memory.
-void waking(const std::filesystem::path& parent) {
-  folder dir(parent);
+void waking(const options& o) {
+  folder dir(o.parent);
   {
     auto h = serve(dir.path() / "data", storage::durability::full);
     open_counters(*h, sleepers);
@@ -147,11 +169,11 @@ void waking(const std::filesystem::path& parent) {
   auto ask = [&](int i) {
     double at = seconds();
     auto r = h->call({.to = counter_key(i),
-                      .id = "w-" + std::to_string(seconds()),
+                      .id = fmt::format("w-{}", seconds()),
                       .name = "counter.add",
                       .body = {{"n", 1}},
                       .principal = "me"});
-    if (!r.ok()) std::fprintf(stderr, "not answered: %s\n", r.error().detail.c_str());
+    if (!r.ok()) fmt::print(stderr, "not answered: {}\n", r.error().detail);
     return seconds() - at;
   };
   ask(0);
@@ -177,37 +199,42 @@ void waking(const std::filesystem::path& parent) {
   }
   const double bare_each = (resident_kb() - before) / (sleepers - 1);
 
-  std::printf("\n%-52s %10s %10s\n", "", "troupe", "plain");
-  std::printf("%-52s %7.0f us %7.0f us\n", "first command of a sleeping actor, median",
-              quantile(asleep, 0.5) * 1e6, quantile(opening, 0.5) * 1e6);
-  std::printf("%-52s %7.0f us\n", "the same command of an awake one, median", quantile(awake, 0.5) * 1e6);
-  std::printf("%-52s %7.0f KB %7.0f KB\n", "memory of an awake actor; of a bare connection", each, bare_each);
-  std::printf("%-52s %7.1f ms\n", "start to first answer, 1,000 actors in the folder", healthy * 1e3);
+  fmt::print("{:<52} {:>7.0f} us {:>7.0f} us {:>7.2f}\n", "first command of a sleeping actor, median",
+             quantile(asleep, 0.5) * 1e6, quantile(opening, 0.5) * 1e6, quantile(asleep, 0.5) / quantile(opening, 0.5));
+  fmt::print("{:<52} {:>7.0f} us {:>7.0f} us\n", "first command of a sleeping actor, p99", quantile(asleep, 0.99) * 1e6,
+             quantile(opening, 0.99) * 1e6);
+  fmt::print("{:<52} {:>7.0f} us\n", "the same command of an awake one, median", quantile(awake, 0.5) * 1e6);
+  fmt::print("{:<52} {:>7.0f} KB {:>7.0f} KB {:>7.2f}\n", "memory of an awake actor; of a bare connection", each, bare_each,
+             each / bare_each);
+  fmt::print("{:<52} {:>7.1f} ms\n", "start to first answer, 1,000 actors in the folder", healthy * 1e3);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Durable commands a second, each figure beside plain SQLite that writes the same rows.\n\n"
-               "example: troupe-bench --dir /var/tmp --seconds 2 --only full/1/64"};
-  std::filesystem::path parent = std::filesystem::temp_directory_path();
-  double seconds_each = 3;
-  std::string only;
-  app.add_option("--dir", parent, "a folder on the disk to measure")->check(CLI::ExistingDirectory);
-  app.add_option("--seconds", seconds_each, "for each figure")->check(CLI::Range(0.1, 600.0));
-  app.add_option("--only", only, "one row, SYNC/ACTORS/IN-FLIGHT, or `waking`");
+  CLI::App app{"Durable commands a second, each figure beside plain SQLite that writes the same rows: medians of "
+               "interleaved runs, with the least and the most.\n\n"
+               "examples:\n  troupe-bench --dir /var/tmp\n  troupe-bench --only full/1/64 --runs 9"};
+  options o;
+  app.add_option("--dir", o.parent, "a folder on the disk to measure")->check(CLI::ExistingDirectory);
+  app.add_option("--seconds", o.seconds_each, "of each run")->check(CLI::Range(0.1, 600.0))->capture_default_str();
+  app.add_option("--runs", o.runs, "of each figure")->check(CLI::Range(1, 99))->capture_default_str();
+  app.add_option("--only", o.only, "rows that begin so: SYNC/ACTORS/IN-FLIGHT/RECORDING, messages, history, waking");
   CLI11_PARSE(app, argc, argv);
 
-  std::printf(
-      "durable commands a second; plain: SQLite alone, same rows, batches, page size and writers\n\n");
-  std::printf("%-8s %7s %10s %11s %14s %14s %7s\n", "sync", "actors", "in flight", "per commit", "troupe /s",
-              "plain /s", "ratio");
-  for (auto [sync, word] :
-       {std::pair(storage::durability::full, "full"), {storage::durability::normal, "normal"}}) {
-    for (auto [actors, in_flight] : {std::pair(1, 1), {1, 64}, {100, 400}, {1000, 4000}}) {
-      const auto row = fmt::format("{}/{}/{}", word, actors, in_flight);
-      if (only.empty() || only == row) throughput(parent, sync, word, actors, in_flight, seconds_each);
+  fmt::print("{:<7} {:>6} {:>9} {:>9} {:>10} {:>24} {:>24} {:>6}\n", "sync", "actors", "in flight", "recording",
+             "per commit", "troupe /s", "plain SQLite /s", "ratio");
+  for (auto [sync, word] : {std::pair(storage::durability::full, "full"), {storage::durability::normal, "normal"}}) {
+    for (auto [actors, in_flight] : {std::pair(1, 1), {1, 64}, {100, 64}, {1000, 64}, {1000, 4000}}) {
+      for (const bool recording : {true, false}) {
+        const auto row = fmt::format("{}/{}/{}/{}", word, actors, in_flight, recording ? "on" : "off");
+        if (o.wants(row)) throughput(o, sync, word, actors, in_flight, recording);
+      }
     }
   }
-  if (only.empty() || only == "waking") waking(parent);
+  if (o.wants("messages") || o.wants("history") || o.wants("waking"))
+    fmt::print("\n{:<52} {:>10} {:>10} {:>7}\n", "", "troupe", "plain", "ratio");
+  if (o.wants("messages")) messages(o);
+  if (o.wants("history")) history(o);
+  if (o.wants("waking")) waking(o);
 }

@@ -17,6 +17,9 @@ constexpr schema_file files[] = {
     {"counter.add.body.json",
      R"({"type":"object","required":["n"],"additionalProperties":false,"properties":{"n":{"type":"integer"}}})"},
     {"counter.add.result.json", R"({"type":"object"})"},
+    {"counter.pass.body.json",
+     R"({"type":"object","required":["to"],"additionalProperties":false,"properties":{"to":{"type":"string"}}})"},
+    {"counter.pass.result.json", R"({"type":"object"})"},
     {"counter.open.body.json", R"({"type":"object"})"},
     {"counter.open.result.json", R"({"type":"object"})"},
     {"snapshot.json", R"({"type":"object"})"},
@@ -31,6 +34,11 @@ answer add(turn& t, const json& body) {
   return json{{"n", t.one<std::int64_t>("SELECT n FROM counter").value_or(0)}};
 }
 
+answer pass(turn& t, const json& body) {
+  t.send(key(body.at("to").get<std::string>()), "counter.add", {{"n", 1}});
+  return done();
+}
+
 json snapshot(const view& v) {
   return {{"n", v.one<std::int64_t>("SELECT n FROM counter").value_or(0)}};
 }
@@ -42,19 +50,24 @@ constexpr std::string_view one_change =
 
 }  // namespace
 
-const kind& counter() {
-  static const kind k{
-      .name = "counter",
-      .schema = {tables, files},
-      .commands = {{"counter.open", from::host(), lane::interactive, open, {}, true},
-                   {"counter.add", from::client("member"), lane::interactive, add}},
-      .snapshot = snapshot,
+const kind& counter(bool recording) {
+  static const auto made = [](bool rows) {
+    return kind{
+        .name = "counter",
+        .schema = {tables, files},
+        .commands = {{"counter.open", from::host(), lane::interactive, open, {}, true},
+                     {"counter.add", from::client("member") | from::kind("counter", 0), lane::interactive, add},
+                     {"counter.pass", from::client("member"), lane::interactive, pass}},
+        .snapshot = snapshot,
+        .record_changes = rows,
+    };
   };
-  return k;
+  static const kind with = made(true), without = made(false);
+  return recording ? with : without;
 }
 
-plain_counter::plain_counter(const std::filesystem::path& file, storage::durability sync)
-    : db_(file, {.sync = sync}) {
+plain_counter::plain_counter(const std::filesystem::path& file, storage::durability sync, bool recording)
+    : db_(file, {.sync = sync}), recording_(recording) {
   const std::array schemas{storage::schema{"runtime", runtime_tables()}, storage::schema{"counter", tables}};
   db_.migrate(schemas);
   db_.run(
@@ -79,10 +92,10 @@ void plain_counter::turn(int commands) {
         number_, std::int64_t{1'795'000'000'000}, 0, "me", "me", "b-" + std::to_string(command_),
         "counter.add", "{\"n\":1}", hash, true, "{\"n\":100000}", 20,
         static_cast<std::int64_t>(changes.size()),
-        static_cast<std::int64_t>(changes.size() + one_change.size()));
-    changes += one_change;
+        static_cast<std::int64_t>(changes.size() + (recording_ ? one_change.size() : 0)));
+    if (recording_) changes += one_change;
   }
-  db_.run("INSERT INTO rt_changes VALUES (?, ?)", number_, storage::as_blob(changes));
+  if (recording_) db_.run("INSERT INTO rt_changes VALUES (?, ?)", number_, storage::as_blob(changes));
   db_.run("UPDATE rt_meta SET turn = ?, revision = ?", number_, number_);
   db_.commit();
 }

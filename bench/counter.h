@@ -8,17 +8,19 @@
 
 namespace troupe::bench {
 
-/// One number. `counter.open` from the host makes it, `counter.add` from clients adds to it.
-const kind& counter();
+/// One number. `counter.open` from the host makes it, `counter.add` from clients adds to it, `counter.pass` sends an
+/// add to another one through the outbox. `recording`: with the rows that each command changed.
+const kind& counter(bool recording = true);
 
 /// The same rows as a turn of `commands` times counter.add leaves, written without a runtime.
 class plain_counter {
  public:
-  plain_counter(const std::filesystem::path& file, storage::durability);
+  plain_counter(const std::filesystem::path& file, storage::durability, bool recording = true);
   void turn(int commands);
 
  private:
   storage::database db_;
+  const bool recording_;
   std::int64_t number_ = 0;
   std::int64_t command_ = 0;
 };
