@@ -166,9 +166,11 @@ void cancel_permissions(turn& t, record& r) {
   std::vector<std::string> ids;
   t.each("SELECT id FROM permission WHERE state = 'pending'",
          [&](const auto& row) { ids.push_back(row.template get<std::string>(0)); });
+  // A turn may also end because its sandbox is lost, and then nobody has answered.
+  const auto by = t.from().is == sender::type::client ? t.principal() : std::string("troupe");
   for (const auto& id : ids)
     if (const auto p = find_pending(t, id))
-      settle(t, r, *p, "withdrawn", "cancelled", std::nullopt, t.principal());
+      settle(t, r, *p, "withdrawn", "cancelled", std::nullopt, by);
   if (!ids.empty()) happen(r, "answered");
 }
 

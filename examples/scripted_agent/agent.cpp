@@ -25,24 +25,26 @@ std::string folder_of(const json& params) {
   return cwd;
 }
 
-// The blocks of a prompt as one text; a link to a resource stands as its address.
+// The script: the last text of a prompt, since what stands before it tells of an earlier conversation; a link to a
+// resource stands as its address.
 std::string text_of_prompt(const json& params) {
   const auto blocks = params.find("prompt");
   if (blocks == params.end() || !blocks->is_array()) {
     throw refusal{fault::invalid_params, "`prompt` must be an array of content blocks"};
   }
-  std::string text;
+  std::string links, text;
   for (const auto& block : *blocks) {
     const auto type = block.value("type", "");
     if (type == "text")
-      text += block.value("text", "") + "\n";
+      text = block.value("text", "") + "\n";
     else if (type == "resource_link")
-      text += "# " + block.value("uri", "") + "\n";
+      links += "# " + block.value("uri", "") + "\n";
     else if (type == "resource")
-      text += "# " + block.value("/resource/uri"_json_pointer, std::string()) + "\n";
+      links += "# " + block.value("/resource/uri"_json_pointer, std::string()) + "\n";
     else
       throw refusal{fault::invalid_params, "a prompt's block of type `" + type + "` is not supported"};
   }
+  text += links;
   if (!text.empty()) text.pop_back();
   return text;
 }
