@@ -99,18 +99,21 @@ void access_authenticator::sign_out(const std::string& handle, on_done done) {
                         });
 }
 
-void access_authenticator::sessions(const std::string& user, on_sessions done) {
+void access_authenticator::list(const std::string& user, on_credentials done) {
   client_query q{
       access_key(), "access.list_credentials", {{"user", user}}, std::string(actors::host_principal)};
   host_.query(std::move(q), [user, done = std::move(done)](const reply& r) {
     if (!r.ok()) return done(r.error());
-    std::vector<gateway::live_session> all;
-    for (const auto& one : r.result().at("sessions")) {
-      const auto& end = one.at("expires_at");
-      all.push_back({one.at("id"), user, one.at("label"), one.at("created_at"),
-                     end.is_null() ? 0 : end.get<std::int64_t>()});
-    }
-    done(std::move(all));
+    const auto rows = [&](const char* name) {
+      std::vector<gateway::credential> all;
+      for (const auto& one : r.result().at(name)) {
+        const auto& end = one.at("expires_at");
+        all.push_back({one.at("id"), user, one.at("label"), one.at("created_at"),
+                       end.is_null() ? 0 : end.get<std::int64_t>()});
+      }
+      return all;
+    };
+    done(gateway::credentials{rows("sessions"), rows("tokens")});
   });
 }
 

@@ -22,7 +22,7 @@ class access_authenticator final : public gateway::authenticator {
   std::optional<gateway::principal> again(const std::string& handle) const override;
   void sign_in(std::string word, std::string label, on_signed_in) override;
   void sign_out(const std::string& handle, on_done) override;
-  void sessions(const std::string& user, on_sessions) override;
+  void list(const std::string& user, on_credentials) override;
   void on_change(std::function<void()>) override;
 
  private:

@@ -16,6 +16,7 @@ import { NewTask } from "./views/new_task";
 import { Settings } from "./views/settings";
 import { TaskList } from "./views/task_list";
 import { TaskView } from "./views/task";
+import { You } from "./views/you";
 
 export function App() {
   const [arrival, set] = useState<Arrival>();
@@ -88,6 +89,7 @@ function Shell({ principal: first }: { principal: Principal }) {
     ...places.map(({ view, name, key }) => ({ key, name: `Go to ${name}`, run: () => go({ view, org }) })),
     ...(inspects ? [{ key: "i", name: "Go to Inspector", run: () => go({ view: "inspector", org }) }] : []),
     ...names.filter(name => name !== org).map(name => ({ name: `Go to the organization ${name}`, run: () => go({ view: "tasks", org: name }) })),
+    { name: "Show where I am signed in", run: () => go({ view: "you", org }) },
     { name: "Switch between dark, light and the system's colours", run: nextTheme },
     { name: "Sign out", run: () => void signOut() },
   ]);
@@ -110,13 +112,14 @@ function Shell({ principal: first }: { principal: Principal }) {
         <span class="grow" />
         <Connection />
         <button type="button" class="plain" onClick={() => show("palette")} title="Do something … (Ctrl+K)" aria-label="Do something …">⌘</button>
-        <span class="user" title={`${principal.user}, ${principal.roles[org ?? ""] ?? "no role here"}`}>{principal.user}</span>
+        <a class="user" href={address({ view: "you", org })} aria-current={route.view === "you" ? "page" : undefined}
+          title={`${principal.user}, ${principal.roles[org ?? ""] ?? "no role here"}: where you are signed in`}>{principal.user}</a>
       </header>
       {state.is === "stale" && <p class="stale" role="alert">What you see was true at {clock(state.since)}. The server cannot be reached.</p>}
-      {!org ? <main class="alone"><h1>No organization yet</h1><p>On the server, this makes one:</p><pre>troupe org create {"<name>"}</pre></main>
+      {route.view === "you" ? <div class="panes"><main id="main" tabIndex={-1}><You user={principal.user} /></main></div> : !org ? <main class="alone"><h1>No organization yet</h1><p>On the server, this makes one:</p><pre>troupe org create {"<name>"}</pre></main>
         : state.is === "error" ? <main class="alone"><h1>{org}</h1><p role="alert">{state.error.status === 404
           ? "There is no such organization, or you are not a member of it." : state.error.detail}</p></main>
-          : <Body route={route} org={org} data={data} role={principal.roles[org] ?? (principal.admin ? "owner" : "viewer")} />}
+          : <Body route={route} org={org} data={data} role={principal.roles[org] ?? (principal.admin ? "owner" : "viewer")} instance={principal.admin ?? false} />}
       {open === "palette" && <Palette close={() => show(undefined)} />}
       {open === "shortcuts" && <Shortcuts close={() => show(undefined)} />}
       <Notices />
@@ -126,7 +129,7 @@ function Shell({ principal: first }: { principal: Principal }) {
 
 const isAt = (route: Route, view: string) => route.view === view || (view === "tasks" && (route.view === "task" || route.view === "new"));
 
-function Body({ route, org, data, role }: { route: Route; org: string; data?: OrganizationSnapshot; role: string }) {
+function Body({ route, org, data, role, instance }: { route: Route; org: string; data?: OrganizationSnapshot; role: string; instance: boolean }) {
   const acts = role !== "viewer";
   const beside = route.view === "tasks" || route.view === "task" || route.view === "new";
   return (
@@ -141,7 +144,7 @@ function Body({ route, org, data, role }: { route: Route; org: string; data?: Or
         {route.view === "new" && <NewTask key={org} org={org} data={data} acts={acts} />}
         {route.view === "needs" && <NeedsYou org={org} data={data} acts={acts} />}
         {route.view === "activity" && <Activity key={org} org={org} />}
-        {route.view === "settings" && <Settings org={org} data={data} role={role} />}
+        {route.view === "settings" && <Settings org={org} data={data} role={role} instance={instance} />}
         {route.view === "inspector" && <Inspector org={org} actor={route.key} />}
       </main>
     </div>

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 export const tabs = ["transcript", "changes", "files", "terminal", "processes", "details"] as const;
 export type Tab = typeof tabs[number];
 export type Route =
-  | { view: "tasks" | "needs" | "new" | "activity" | "settings"; org?: string }
+  | { view: "tasks" | "needs" | "new" | "activity" | "settings" | "you"; org?: string }
   | { view: "task"; org: string; task: string; session?: string; tab: Tab }
   | { view: "inspector"; org?: string; key?: string };
 
@@ -38,7 +38,7 @@ export function parse(hash: string): Route {
       return { view: "task", org, task, session, tab };
     }
     case "inspector": return { view: "inspector", org: org === "-" ? undefined : org, key: rest[0] };
-    case "needs": case "new": case "activity": case "settings": return { view, org };
+    case "needs": case "new": case "activity": case "settings": case "you": return { view, org };
     default: return { view: "tasks", org };
   }
 }

@@ -163,6 +163,37 @@ test("an administrator adds repositories and members, and what git says is shown
   await close();
 });
 
+test("somebody new is invited by a link, makes a token, and ends tokens and sessions", async () => {
+  const owner = await signedIn();
+  await owner.page.goto(`${server.url}/#/acme/settings`);
+  await owner.page.getByLabel("New login name").fill("nia");
+  await owner.page.getByLabel("Role of the new one").selectOption("viewer");
+  await owner.page.getByRole("button", { name: "Invite by link" }).click();
+  const link = await owner.page.locator(".link").innerText();
+  assert.match(link, /#sign-in=link_[0-9a-f]{64}$/);
+  await picture(owner.page, "invitation");
+  const { page, complaints, close } = await open(browser, {}, /401/);
+  await page.goto(link);
+  await page.getByRole("link", { name: "nia", exact: true }).click();
+  const tokens = page.getByRole("region", { name: "Tokens" });
+  await tokens.getByLabel("What the token is for").fill("the nightly job");
+  await tokens.getByRole("button", { name: "Make a token" }).click();
+  const token = await tokens.locator(".link").innerText();
+  const status = async () => (await fetch(`${server.url}/v1/session`, { headers: { Authorization: `Bearer ${token}` } })).status;
+  await eventually("the token works", async () => await status() === 200);
+  await page.getByRole("region", { name: "Browsers" }).getByRole("row").nth(1).waitFor();
+  await picture(page, "you");
+  assert.deepEqual(await barriers(page), []);
+  await tokens.getByRole("row").filter({ hasText: "the nightly job" }).getByRole("button", { name: "Revoke" }).click();
+  await tokens.getByText("the nightly job").waitFor({ state: "detached" });
+  await eventually("the token is worth nothing", async () => await status() === 401);
+  await page.getByRole("region", { name: "Browsers" }).getByRole("button", { name: "Sign out" }).click();
+  await page.getByText("You were signed out.").waitFor();
+  assert.deepEqual([...complaints, ...owner.complaints], []);
+  await close();
+  await owner.close();
+});
+
 test("everything is reached by keys alone", async () => {
   const { page, complaints, close } = await signedIn();
   await page.keyboard.press("?");
@@ -171,6 +202,7 @@ test("everything is reached by keys alone", async () => {
   await picture(page, "keys");
   await page.keyboard.press("Escape");
   await keys.waitFor({ state: "detached" });
+  await page.getByRole("list", { name: "Tasks" }).getByText("Leave a note").waitFor();
   await page.keyboard.press("j");
   await page.locator(".task h1").waitFor();
   const first = await page.locator(".task h1").innerText();

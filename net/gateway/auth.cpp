@@ -26,7 +26,7 @@ class nobody_asks final : public authenticator {
     done(conflict("no_auth", "this server runs without authentication: there is nothing to sign in to"));
   }
   void sign_out(const std::string&, on_done done) override { done(std::nullopt); }
-  void sessions(const std::string&, on_sessions done) override { done(std::vector<live_session>()); }
+  void list(const std::string&, on_credentials done) override { done(credentials()); }
   void on_change(std::function<void()>) override {}
 
  private:

@@ -44,13 +44,19 @@ struct signed_in {
   int max_age_seconds = 0;
 };
 
-struct live_session {
+/// A browser session or a token, without its secret.
+struct credential {
   std::string id;
   std::string user;
   std::string label;
   /// Milliseconds since 1970.
   std::int64_t created_at = 0;
-  std::int64_t expires_at = 0;
+  std::int64_t expires_at = 0;  ///< 0: never
+};
+
+struct credentials {
+  std::vector<credential> sessions;
+  std::vector<credential> tokens;
 };
 
 /// Thread-safe. Outlives the gateway. What is not said to be asynchronous answers from memory and never
@@ -75,9 +81,9 @@ class authenticator {
   using on_done = std::function<void(std::optional<problem>)>;
   virtual void sign_out(const std::string& handle, on_done) = 0;
 
-  /// Browser sessions of a user.
-  using on_sessions = std::function<void(std::variant<std::vector<live_session>, problem>)>;
-  virtual void sessions(const std::string& user, on_sessions) = 0;
+  /// With what a user may come.
+  using on_credentials = std::function<void(std::variant<credentials, problem>)>;
+  virtual void list(const std::string& user, on_credentials) = 0;
 
   /// `f` is called on any thread after anything that again() answers may have changed, at most 1 s later; it
   /// returns at once. It stays registered for as long as the authenticator lives.

@@ -224,13 +224,25 @@ std::string asyncapi_of(const std::vector<const kind*>& kinds, const std::string
               {"result", json::object()},
               {"error", problem_schema()}},
              {"id", "ok"})});
-  json doc = {{"asyncapi", "2.6.0"},
+  json messages = json::object();
+  auto operation = [&](const char* action, json& frames) {
+    json refs = json::array();
+    for (auto& one : frames) {
+      auto name = one["name"].get<std::string>();
+      refs.push_back({{"$ref", "#/channels/ws/messages/" + name}});
+      messages[name] = std::move(one);
+    }
+    return json{{"action", action}, {"channel", {{"$ref", "#/channels/ws"}}}, {"messages", std::move(refs)}};
+  };
+  // As the server sees it: it receives what clients say.
+  json operations{{"fromClient", operation("receive", to_server)}, {"toClient", operation("send", to_client)}};
+  json channel{{"address", "/v1/ws"},
+               {"description", "WebSocket, subprotocol troupe.v1, one JSON object per text message"},
+               {"messages", std::move(messages)}};
+  json doc = {{"asyncapi", "3.0.0"},
               {"info", info(version)},
-              {"channels",
-               {{"/v1/ws",
-                 {{"description", "WebSocket, subprotocol troupe.v1, one JSON object per text message"},
-                  {"publish", {{"message", {{"oneOf", std::move(to_server)}}}}},
-                  {"subscribe", {{"message", {{"oneOf", std::move(to_client)}}}}}}}}}};
+              {"channels", {{"ws", std::move(channel)}}},
+              {"operations", std::move(operations)}};
   return doc.dump();
 }
 

@@ -58,13 +58,13 @@ class gateway::impl {
  public:
   impl(wire::executor ex, host& h, authenticator& people, gateway_options options)
       : shared(std::make_shared<context>(ex, h, people, std::move(options))),
-        server(ex, routes(), server_options_of(shared->options)) {
+        server(ex, make_service(), server_options_of(shared->options)) {
     people.on_change([weak = std::weak_ptr(shared)] {
       if (auto c = weak.lock()) c->recheck_all();
     });
   }
 
-  wire::service routes() {
+  wire::service make_service() {
     wire::router r;
     auto& c = shared;
     for (const auto& name : c->options.hosts) c->own_names.push_back(name);
@@ -83,10 +83,12 @@ class gateway::impl {
     add_contract_routes(r, c);
     add_page_routes(r, c);
     add_websocket_route(r, c);
+    routes = r.routes();
     return r.service();
   }
 
   std::shared_ptr<context> shared;
+  std::vector<std::pair<std::string, std::string>> routes;  // before the server, which makes them
   wire::server server;
 };
 
@@ -97,6 +99,10 @@ gateway::~gateway() = default;
 
 wire::result<wire::bound_address> gateway::listen(const std::string& address, std::uint16_t port) {
   return impl_->server.listen(address, port);
+}
+
+const std::vector<std::pair<std::string, std::string>>& gateway::routes() const {
+  return impl_->routes;
 }
 
 asio::awaitable<void> gateway::stop(std::chrono::milliseconds limit) {

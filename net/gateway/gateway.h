@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/gateway/auth.h"
@@ -84,6 +85,9 @@ class gateway {
 
   /// As wire::server::listen.
   wire::result<wire::bound_address> listen(const std::string& address, std::uint16_t port);
+
+  /// Method and pattern of everything that is answered here.
+  const std::vector<std::pair<std::string, std::string>>& routes() const;
 
   /// Closes WebSockets with 1001, lets requests in flight finish, drops every subscription.
   wire::asio::awaitable<void> stop(std::chrono::milliseconds limit = std::chrono::seconds(5));

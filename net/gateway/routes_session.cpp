@@ -88,24 +88,29 @@ asio::awaitable<void> sign_out(std::shared_ptr<context> c, wire::exchange& ex, c
   co_await c->reply(ex, std::move(answer));
 }
 
+json shown_credentials(const std::vector<credential>& all) {
+  auto list = json::array();
+  for (const auto& one : all) {
+    json row{{"id", one.id}, {"label", one.label}, {"created_at", one.created_at}};
+    if (one.expires_at) row["expires_at"] = one.expires_at;
+    list.push_back(std::move(row));
+  }
+  return list;
+}
+
 asio::awaitable<void> sessions(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
-  auto start = [&](auto done) { c->people.sessions(by.who.user, std::move(done)); };
-  using outcome_type = std::variant<std::vector<live_session>, problem>;
+  auto start = [&](auto done) { c->people.list(by.who.user, std::move(done)); };
+  using outcome_type = std::variant<credentials, problem>;
   auto outcome = co_await called_back<outcome_type>(start, wire::clock::now() + sign_in_limit);
   if (!outcome) outcome = problem{504, "timed_out", "the list of sessions took too long: try again"};
   if (auto* bad = std::get_if<problem>(&*outcome)) {
     co_await c->refuse(ex, *bad, ex.request().path);
     co_return;
   }
-  auto list = json::array();
-  for (const auto& one : std::get<std::vector<live_session>>(*outcome))
-    list.push_back({{"id", one.id},
-                    {"user", one.user},
-                    {"label", one.label},
-                    {"created_at", one.created_at},
-                    {"expires_at", one.expires_at}});
-  json body{{"sessions", std::move(list)}};
+  const auto& found = std::get<credentials>(*outcome);
+  json body{{"sessions", shown_credentials(found.sessions)}, {"tokens", shown_credentials(found.tokens)}};
   auto answer = json_answer(200, body);
+  answer.headers.add("Cache-Control", "no-store");
   co_await c->reply(ex, std::move(answer));
 }
 

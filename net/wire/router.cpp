@@ -100,6 +100,7 @@ struct route {
   handler run;
   route_options options;
   std::size_t rank;
+  std::string text;  // the pattern as it was given
 };
 
 }  // namespace
@@ -173,10 +174,16 @@ router& router::operator=(router&&) noexcept = default;
 void router::on(std::string_view method, std::string_view pattern, handler h, route_options options) {
   auto parsed = parse_pattern(pattern);
   auto rank = literal_prefix(parsed);
-  route one{std::string(method), std::move(parsed), std::move(h), options, rank};
+  route one{std::string(method), std::move(parsed), std::move(h), options, rank, std::string(pattern)};
   auto& routes = impl_->routes;
   auto place = std::find_if(routes.begin(), routes.end(), [&](const route& r) { return r.rank < rank; });
   routes.insert(place, std::move(one));
+}
+
+std::vector<std::pair<std::string, std::string>> router::routes() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const auto& one : impl_->routes) all.emplace_back(one.method, one.text);
+  return all;
 }
 
 void router::on_unknown(handler h) {

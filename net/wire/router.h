@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/wire/server.h"
@@ -37,6 +38,9 @@ class router {
 
   // A pattern that is not one is a fault of the program: throws std::invalid_argument.
   void on(std::string_view method, std::string_view pattern, handler h, route_options options = {});
+
+  // Method and pattern of each that was added.
+  std::vector<std::pair<std::string, std::string>> routes() const;
 
   // Defaults: 404 and 405 (with Allow) as problems.
   void on_unknown(handler h);

@@ -8,6 +8,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "runtime/schema.h"
+
 namespace troupe::gateway::testing {
 
 namespace {
@@ -189,8 +191,8 @@ void people::sign_out(const std::string& handle, on_done done) {
   done(std::nullopt);
 }
 
-void people::sessions(const std::string& user, on_sessions done) {
-  done(std::vector<live_session>{{"s1", user, "a browser", 1, 2}});
+void people::list(const std::string&, on_credentials done) {
+  done(credentials{{{"s1", "ada", "a browser", 1, 2}}, {{"t1", "ada", "a program", 1, 0}}});
 }
 
 void people::on_change(std::function<void()> f) {
@@ -313,7 +315,37 @@ wire::response served::post(const std::string& target, const json& body, const s
   return send(std::move(r), token);
 }
 
+namespace {
+
+json with_schemas_inside(served& s, json value) {
+  if (value.is_object() && value.contains("$ref")) {
+    const std::string ref = value["$ref"];
+    if (ref.starts_with("/schemas/")) return json::parse(s.get(ref, "").bytes());
+  }
+  if (value.is_structured())
+    for (auto& part : value) part = with_schemas_inside(s, std::move(part));
+  return value;
+}
+
+// What the server says of its own frames; the same for every server of this kit.
+const std::map<std::string, schema>& frames_of_contract(served& s) {
+  static const auto all = [&] {
+    const auto contract = json::parse(s.get("/asyncapi.json", "").bytes());
+    std::map<std::string, schema> made;
+    for (const auto& ref : contract.at("operations").at("toClient").at("messages")) {
+      const auto message = contract.at(json::json_pointer(ref.at("$ref").get<std::string>().substr(1)));
+      const auto text = with_schemas_inside(s, message.at("payload")).dump();
+      made.try_emplace(message.at("name"), message.at("name").get<std::string>(), text);
+    }
+    return made;
+  }();
+  return all;
+}
+
+}  // namespace
+
 struct talker::state {
+  const std::map<std::string, schema>* contract = nullptr;
   asio::io_context loop;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work{loop.get_executor()};
   std::mutex mutex;
@@ -327,6 +359,7 @@ struct talker::state {
 
 talker::talker(served& s, const std::string& token, bool read) : state_(std::make_shared<state>()) {
   auto st = state_;
+  st->contract = &frames_of_contract(s);
   auto to = s.at;
   asio::co_spawn(
       st->loop,
@@ -393,7 +426,13 @@ json talker::hear() {
     throw std::runtime_error("nothing more is heard");
   auto text = std::move(state_->heard.front());
   state_->heard.pop_front();
-  return json::parse(text);
+  auto frame = json::parse(text);
+  const auto known = state_->contract->find(frame.value("op", ""));
+  if (known == state_->contract->end()) throw std::runtime_error("the contract has no such frame: " + text);
+  for (const auto& wrong : known->second.check(frame)) {
+    throw std::runtime_error("not as the contract says: " + wrong.pointer + " " + wrong.message + " in " + text);
+  }
+  return frame;
 }
 
 json talker::hear(const std::string& op) {

@@ -3,12 +3,15 @@ import { useState } from "preact/hooks";
 import type { OrganizationSnapshot } from "../../client";
 import { command } from "../live";
 import { Notice, tell } from "../parts/notice";
+import { makeSecret } from "../parts/secret";
 import { Ago, Status } from "../parts/words";
 
 const roles = ["viewer", "member", "admin", "owner"] as const;
 const atLeast = (role: string, wanted: string) => roles.indexOf(role as typeof roles[number]) >= roles.indexOf(wanted as typeof roles[number]);
 
-export function Settings({ org, data, role }: { org: string; data?: OrganizationSnapshot; role: string }) {
+/** `instance`: may make users, too. */
+export function Settings({ org, data, role, instance }: { org: string; data?: OrganizationSnapshot; role: string; instance: boolean }) {
+  const [link, show] = useState<Link>();
   if (!data) return <div class="alone" aria-busy="true"><p class="quiet">Loading …</p></div>;
   const admin = atLeast(role, "admin"), key = `org/${org}`;
   return (
@@ -27,12 +30,42 @@ export function Settings({ org, data, role }: { org: string; data?: Organization
         <table><tbody>{data.members.map(one => <tr><td>{one.user}</td>
           <td>{admin ? <select aria-label={`Role of ${one.user}`} value={one.role}
             onChange={event => command(key, "org.set_member_role", { user: one.user, role: event.currentTarget.value as typeof roles[number] }).catch(tell)}>
-            {roles.map(name => <option value={name}>{name}</option>)}</select> : one.role}</td><td class="quiet">since <Ago at={one.added_at} /></td></tr>)}</tbody></table>
+            {roles.map(name => <option value={name}>{name}</option>)}</select> : one.role}</td><td class="quiet">since <Ago at={one.added_at} /></td>
+          <td class="together">{instance && <button type="button" class="small" onClick={() => signInLink(one.user).then(url => show({ user: one.user, url }), tell)}>Sign-in link</button>}{" "}
+            {admin && <button type="button" class="small" onClick={() => void command(key, "org.remove_member", { user: one.user }).catch(tell)}>Remove</button>}</td></tr>)}</tbody></table>
+        {link && <Notice tone="quiet">This link signs {link.user} in, once, within ten minutes: <code class="mono link">{link.url}</code>{" "}
+          {/* Browsers keep the clipboard from pages that are not served over TLS. */}
+          {navigator.clipboard && <button type="button" class="small" onClick={() => void navigator.clipboard.writeText(link.url).catch(tell)}>Copy</button>}</Notice>}
         {admin && <AddMember orgKey={key} />}
+        {instance && <Invite orgKey={key} made={show} />}
       </section>
       <section aria-label="Defaults"><h2>Defaults</h2><Defaults key={JSON.stringify(data.settings)} orgKey={key} data={data} admin={admin} /></section>
     </div>
   );
+}
+
+interface Link { user: string; url: string }
+
+async function signInLink(user: string): Promise<string> {
+  const { secret, hash } = makeSecret("link");
+  await command("access", "access.create_link", { user, hash });
+  return `${location.origin}/#sign-in=${secret}`;
+}
+
+/** Somebody who was never here: a login name, a role, and a link to send them. */
+function Invite({ orgKey, made }: { orgKey: string; made: (link: Link) => void }) {
+  const [user, write] = useState(""), [role, choose] = useState<typeof roles[number]>("member");
+  const invite = async (event: Event) => {
+    event.preventDefault();
+    const name = user.trim();
+    await command("access", "access.create_user", { user: name });
+    await command(orgKey, "org.add_member", { user: name, role });
+    made({ user: name, url: await signInLink(name) });
+    write("");
+  };
+  return <form class="row" onSubmit={event => void invite(event).catch(tell)}><input aria-label="New login name" placeholder="new login name" value={user} onInput={event => write(event.currentTarget.value)} />
+    <select aria-label="Role of the new one" value={role} onChange={event => choose(event.currentTarget.value as typeof roles[number])}>{roles.map(name => <option value={name}>{name}</option>)}</select>
+    <button disabled={!user.trim()}>Invite by link</button></form>;
 }
 
 function AddRepository({ orgKey }: { orgKey: string }) {
