@@ -290,6 +290,26 @@ TEST_CASE("what was answered is there after a restart") {
   CHECK(w.account("a")["amount"] == 105);
 }
 
+TEST_CASE("a start wakes nobody who left nothing to do, however many sleep") {
+  world w([](host_options& o) { o.limits.idle_before_sleep = 2s; });
+  w.open({});
+  for (int i = 0; i < 60; ++i) w.command("bank/b", "bank.make", {{"account", "a" + std::to_string(i)}, {"amount", 1}});
+  w.command("bank/b/account/a7", "account.remind", {{"in_ms", 3600000}});
+  w.threads->advance(10s);
+  CHECK(w.is->stats().awake == 0);
+  w.restart();
+  CHECK(w.is->stats().actors == 61);
+  CHECK(w.is->stats().awake == 0);
+}
+
+TEST_CASE("a read wakes the one actor it is for") {
+  world w([](host_options& o) { o.limits.idle_before_sleep = 2s; });
+  w.open({"a", "b"});
+  w.threads->advance(10s);
+  w.query("bank/b/account/a", "account.read");
+  CHECK(w.is->stats().awake == 1);
+}
+
 TEST_CASE("a second host on the same folder is refused") {
   world w;
   host_options o;
