@@ -12,6 +12,7 @@
 #include "cli/kinds.h"
 #include "cli/subcommand.h"
 #include "runtime/backup.h"
+#include "runtime/compact.h"
 #include "runtime/host.h"
 #include "runtime/verify.h"
 
@@ -176,6 +177,26 @@ void restore_backup(context& c, const options& o) {
   c.out.line(fmt::format("  next         put secrets.key back, then troupe serve --data {}", made.data.string()));
 }
 
+void compact_folder(context& c) {
+  const fs::path data = c.data.empty() ? ".troupe" : c.data;
+  compact_result r;
+  try {
+    progress_line line(c);
+    r = compact(data, {.kinds = names_of_kinds(), .progress = [&](std::size_t done, std::size_t all) {
+                         line.say("files", done, all);
+                         return true;
+                       }});
+  } catch (const data_folder_in_use& e) {
+    throw failure(e.what(), "stop its server first: files are written anew, which their actors would wait for");
+  } catch (const storage::error& e) {
+    throw failure(e.what());
+  }
+  if (c.print_json({{"files", r.files}, {"smaller", r.smaller}, {"before", r.before}, {"after", r.after}, {"left", r.left}})) return;
+  c.out.line(fmt::format("{} {} of {} files are smaller: {} before, {} after", c.out.paint(style::green, "✔"), r.smaller, r.files,
+                         bytes(r.before), bytes(r.after)));
+  for (const auto& why : r.left) c.out.line(fmt::format("  left as it is: {}", plain(why)));
+}
+
 }  // namespace
 
 void add_backup(CLI::App& app, context& c) {
@@ -191,6 +212,8 @@ void add_backup(CLI::App& app, context& c) {
                           [&c, o] { restore_backup(c, *o); });
   restored->add_option("BACKUP", o->from, "one backup, or the folder of several: the newest")->required();
   restored->add_option("--to", o->to, "the data folder to make; it must not be there, or be empty");
+  action(app, "compact", "give the disk back what deleted rows left free, in a data folder whose server is stopped",
+         "  troupe compact --data /srv/troupe\n", [&c] { compact_folder(c); });
   auto* verified = action(app, "verify", "whether a data folder or a backup is whole: files, messages, index, audit trail",
                           "  troupe verify --data /srv/troupe\n  troupe verify /backups/troupe --full\n",
                           [&c, o] { verify_folder(c, *o); });

@@ -21,7 +21,7 @@ endfunction()
 # The headers that a program may include; the rest of each folder is nobody else's business.
 troupe_headers(storage changes.h database.h error.h migration.h reader.h row.h statement.h value.h)
 troupe_headers(storage/testing disk_event.h disk_image.h disk_player.h fault_vfs.h)
-troupe_headers(runtime answer.h backup.h clock.h durability.h effect.h host.h inspect.h key.h kind.h problem.h scheduler.h
+troupe_headers(runtime answer.h backup.h clock.h compact.h durability.h effect.h host.h inspect.h key.h kind.h problem.h scheduler.h
   schema_set.h topic.h turn.h verify.h view.h)
 troupe_headers(runtime/testing actor_in_memory.h manual.h simulation.h)
 troupe_export(TroupeTargets storage runtime storage_testing testing)

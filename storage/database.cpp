@@ -272,6 +272,16 @@ bool database::checkpoint() {
   raise(handle(), "move the log into the file", file_);
 }
 
+void database::compact() {
+  cache_->clear();
+  // SQLite attaches the new file while it writes it.
+  const int attached = sqlite3_limit(handle(), SQLITE_LIMIT_ATTACHED, 1);
+  const int code = sqlite3_exec(handle(), "VACUUM", nullptr, nullptr, nullptr);
+  sqlite3_limit(handle(), SQLITE_LIMIT_ATTACHED, attached);
+  if (code != SQLITE_OK) raise(handle(), "write the file anew", file_);
+  checkpoint();
+}
+
 void database::shrink() {
   cache_->clear();
   sqlite3_db_release_memory(handle());

@@ -52,6 +52,7 @@ TEST_CASE("every command has help with examples") {
                                                                                      {"backup"},
                                                                                      {"restore"},
                                                                                      {"verify"},
+                                                                                     {"compact"},
                                                                                      {"doctor"}}) {
     auto line = words;
     line.push_back("--help");

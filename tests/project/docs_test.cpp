@@ -94,3 +94,22 @@ TEST_CASE("every line of C++ in the tutorial stands in an example") {
   }
   CHECK(checked > 40);
 }
+
+TEST_CASE("the board asks for metrics that there are, and shows each of them") {
+  const std::regex name("troupe_[a-z_]+");
+  const auto names_in = [&](std::string_view file, const std::regex& what) {
+    std::set<std::string> names;
+    for (const auto& f : files()) {
+      if (f.path != file) continue;
+      for (std::sregex_iterator at(f.text.begin(), f.text.end(), what), end; at != end; ++at) {
+        names.insert(std::regex_replace((*at)[0].str(), std::regex("_bucket$|\""), ""));
+      }
+    }
+    return names;
+  };
+  const auto there = names_in("net/gateway/metrics.cpp", std::regex("\"troupe_[a-z_]+\""));
+  const auto asked = names_in("docs/grafana.json", name);
+  CHECK(there.size() > 20);
+  for (const auto& one : asked) CHECK_MESSAGE(there.contains(one), one);
+  for (const auto& one : there) CHECK_MESSAGE(asked.contains(one), one);
+}
