@@ -21,9 +21,8 @@ std::mt19937_64 dice() {
   return std::mt19937_64(seed);
 }
 
-// The random instant at which something happens: not a wait for anything.
 void let_it_work(std::mt19937_64& random) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(random() % 700));
+  std::this_thread::sleep_for(std::chrono::milliseconds(random() % 700));  // the instant of what follows is random: no wait
 }
 
 }  // namespace
