@@ -1,9 +1,9 @@
 // The client of a Troupe server: subscriptions that say how true they are, and commands that are applied once.
-import type { Messages } from "./contract";
-import { Connection, pauseBefore, type ConnectionState, type Socket } from "./connection";
-import type { Frame, Reply } from "./frames";
-import { passing, Requests } from "./requests";
-import { SnapshotTopic, StreamTopic, type SnapshotListener, type StreamListener, type Subscription, type Topic } from "./topics";
+import type { Messages } from "./contract.js";
+import { Connection, pauseBefore, type ConnectionState, type Socket } from "./connection.js";
+import type { Frame, Reply } from "./frames.js";
+import { passing, Requests } from "./requests.js";
+import { SnapshotTopic, StreamTopic, type SnapshotListener, type StreamListener, type Subscription, type Topic } from "./topics.js";
 
 export interface ClientOptions {
   /** The server's address, http or https; in a browser the page's own. */

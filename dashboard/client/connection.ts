@@ -1,5 +1,5 @@
 // One WebSocket at a time to the server, made again with growing pauses until it is closed for good.
-import type { Frame, Principal } from "./frames";
+import type { Frame, Principal } from "./frames.js";
 
 /** The part of a WebSocket that is used: a browser's own, or the package ws. */
 export interface Socket {

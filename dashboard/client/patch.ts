@@ -1,7 +1,7 @@
 // Snapshots by patches: applied without changing what others may hold, and checked by their hash.
-import { sha256 } from "@noble/hashes/sha2";
-import { bytesToHex } from "@noble/hashes/utils";
-import type { Operation, Patch, Snapshot } from "./frames";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+import type { Operation, Patch, Snapshot } from "./frames.js";
 
 /** RFC 8785: names in order, nothing between; numbers and texts as ECMAScript writes them. */
 export function canonical(value: unknown): string {

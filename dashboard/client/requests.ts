@@ -1,6 +1,6 @@
 // Commands and queries that wait for their replies, over as many connections as it takes.
-import { pauseBefore } from "./connection";
-import type { Problem, Reply } from "./frames";
+import { pauseBefore } from "./connection.js";
+import type { Problem, Reply } from "./frames.js";
 
 export class Refused extends Error {
   constructor(readonly problem: Problem) { super(problem.detail || problem.title || problem.code); }

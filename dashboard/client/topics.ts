@@ -1,6 +1,6 @@
 // What is subscribed to: where each stands, and what its next question to the server is.
-import type { Entries, Entry, Gone, Patch, Problem, Reset, Revision, Snapshot } from "./frames";
-import { patched } from "./patch";
+import type { Entries, Entry, Gone, Patch, Problem, Reset, Revision, Snapshot } from "./frames.js";
+import { patched } from "./patch.js";
 
 export type SubscriptionState =
   | { is: "connecting" }

@@ -1,7 +1,7 @@
 // Where in the dashboard one is: the part of the address behind #.
 import { useEffect, useState } from "preact/hooks";
 
-export const tabs = ["transcript", "changes", "files", "terminal", "processes", "details"] as const;
+export const tabs = ["transcript", "changes", "files", "terminal", "processes", "timeline", "details"] as const;
 export type Tab = typeof tabs[number];
 export type Route =
   | { view: "tasks" | "needs" | "new" | "activity" | "settings" | "you"; org?: string }

@@ -1,6 +1,10 @@
 // The client library against the real server, which is killed, frozen and started again in between.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import WebSocket from "ws";
 import { Client, Refused, type ClientOptions, type ConnectionState, type OrganizationSnapshot, type Socket } from "../client";
 import { pauseBefore } from "../client/connection";
@@ -95,6 +99,23 @@ test("snapshots come by patches; one that does not fit is found out by its hash,
   assert.ok(!names.includes("not what was said"));
   assert.equal(frames.filter(one => one.op === "snapshot").length, 2);
   client.close();
+});
+
+test("the package builds, and what it exports runs in plain Node", async () => {
+  // Below node_modules, so that what it depends on is found.
+  const modules = resolve(dirname(fileURLToPath(import.meta.url)), "..", ".."), out = join(modules, `client-${process.pid}`);
+  try {
+    execFileSync(process.execPath, [join(modules, "typescript", "bin", "tsc"), "-p", join(modules, "..", "client"), "--outDir", out]);
+    writeFileSync(join(out, "package.json"), '{"type":"module"}');
+    const built = await import(pathToFileURL(join(out, "index.js")).href);
+    const client = new built.Client({ url: server.url,
+      open: (url: string, protocol: string) => new WebSocket(url, protocol, { headers: { Authorization: `Bearer ${server.token}` } }) });
+    const { tasks } = await client.query(key, "org.list_tasks", {});
+    assert.deepEqual(tasks, []);
+    client.close();
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
 });
 
 test("the canonical form and patches are those of their RFCs", () => {

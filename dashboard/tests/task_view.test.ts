@@ -200,6 +200,31 @@ test("who may only look sees everything and can change nothing", async () => {
   await close();
 });
 
+test("the timeline draws turns and waits, says them in words, and can be looked at more closely", async () => {
+  const task = await make("ask May it turn?\nsay It turned");
+  const { page, complaints, close } = await signedIn();
+  await go(page, task);
+  await page.getByRole("button", { name: "Allow once" }).click();
+  await said(page, "It turned").waitFor();
+  await status(page, "idle");
+  await page.keyboard.press("Escape");
+  await page.getByRole("link", { name: "Timeline" }).click();
+  const picture_ = page.getByRole("group", { name: "Picture of the task" });
+  await picture_.locator("rect.turn").first().waitFor({ state: "attached" });
+  assert.equal(await picture_.locator("rect.wait").count(), 1);
+  assert.ok(await picture_.locator("rect.step").count() > 2);
+  await page.getByRole("row").filter({ hasText: "May it turn?: allow once by owner" }).waitFor();
+  await page.getByRole("row").filter({ hasText: "end turn" }).waitFor();
+  const before = await picture_.locator("svg").evaluate(one => one.clientWidth);
+  await page.getByRole("button", { name: "Zoom in" }).click();
+  await picture_.locator(`svg[style*="200%"]`).waitFor();
+  assert.ok(await picture_.locator("svg").evaluate(one => one.clientWidth) > before * 1.8);
+  await picture(page, "timeline");
+  assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
 test("a second session is another conversation beside the first", async () => {
   const task = await make("say In the first");
   const { page, complaints, close } = await signedIn();

@@ -13,12 +13,14 @@ import { Files } from "./files";
 import { Permissions } from "./permissions";
 import { Processes } from "./processes";
 import { Terminals } from "./terminals";
+import { TimelineView } from "./timeline";
 import { TranscriptView } from "./transcript";
 
 type At = Extract<Route, { view: "task" }>;
 const tabs: { tab: Tab; name: string; key: string }[] = [
   { tab: "transcript", name: "Transcript", key: "v" }, { tab: "changes", name: "Changes", key: "d" }, { tab: "files", name: "Files", key: "f" },
-  { tab: "terminal", name: "Terminal", key: "x" }, { tab: "processes", name: "Processes", key: "p" }, { tab: "details", name: "Details", key: "e" },
+  { tab: "terminal", name: "Terminal", key: "x" }, { tab: "processes", name: "Processes", key: "p" }, { tab: "timeline", name: "Timeline", key: "l" },
+  { tab: "details", name: "Details", key: "e" },
 ];
 
 export function TaskView({ org, route, acts }: { org: string; route: At; acts: boolean }) {
@@ -87,6 +89,7 @@ function Task({ org, taskKey, data, route, acts, since }: { org: string; taskKey
       {route.tab === "files" && <Files data={data} acts={acts} />}
       {route.tab === "terminal" && <Terminals data={data} acts={acts} />}
       {route.tab === "processes" && <Processes data={data} acts={acts} />}
+      {route.tab === "timeline" && <TimelineView taskKey={taskKey} data={data} />}
       {route.tab === "details" && <Details org={org} taskKey={taskKey} data={data} session={session} acts={acts} />}
       {route.tab === "transcript" && (sessionKey
         ? <TranscriptView key={sessionKey} sessionKey={sessionKey} agent={chosen!.agent} session={session} />
