@@ -179,6 +179,7 @@ class instance::impl {
          .tools = tools_folder(options_.tools.string()),
          .forwards = forwards_of(options_.forwards),
          .unsafe_no_isolation = options_.unsafe_no_isolation,
+         .allow_private_webhooks = options_.allow_private_webhooks,
          .secrets = [this](std::string_view org, std::string_view name) { return secrets_->read(org, name); },
          .secret_values = [this](std::string_view org) { return secrets_->values(org); },
          .log = options_.log});

@@ -28,6 +28,7 @@ struct instance_options {
   /// Everybody is the owner; on loopback only.
   bool no_auth = false;
   bool unsafe_no_isolation = false;
+  bool allow_private_webhooks = false;
   /// "full": an acknowledged command survives power loss; "normal": a killed process.
   std::string durability = "full";
   unsigned threads = 16;      ///< of the actors

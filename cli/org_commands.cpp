@@ -51,6 +51,14 @@ void show(context& c) {
   for (const auto& warning : org.value("warnings", json::array())) {
     c.out.line("  " + c.out.paint(style::yellow, plain(warning.value("detail", ""))));
   }
+  if (const auto webhook = org.value("webhook", json()); webhook.is_object()) {
+    c.out.line(fmt::format("  webhook {}", plain(webhook.value("url", ""))));
+    if (webhook.contains("error"))
+      c.out.write(
+          wrapped(c.out.paint(style::red, plain(webhook.value("error", ""))), c.out.width(), "    ", "    "));
+    else if (webhook.contains("delivered_at"))
+      c.out.line(fmt::format("    told {}", ago(webhook.value("delivered_at", std::int64_t{0}), now_ms())));
+  }
   table members({"MEMBER", "ROLE", "SINCE"});
   for (const auto& one : org.at("members")) {
     members.row({plain(one.value("user", "")), one.value("role", ""),
@@ -63,7 +71,8 @@ void show(context& c) {
 struct settings {
   std::string name, display_name, agent, model, mode, provider, prefix, user, role;
   std::string max_running;
-  std::vector<std::string> require;
+  std::vector<std::string> require, events;
+  std::string url, secret;
 };
 
 }  // namespace
@@ -117,6 +126,23 @@ void add_org(CLI::App& app, context& c) {
   set->add_option("--require", s->require, requirements_help);
 
   add_org_budget(*org, c);
+  auto* webhook =
+      action(*org, "webhook", "have a URL told when a task needs somebody, has finished or has failed",
+             "  troupe org webhook https://chat.example.org/hooks/1 --secret webhook\n"
+             "  troupe org webhook none\n",
+             [&c, s] {
+               json body{{"url", s->url == "none" ? json(nullptr) : json(s->url)}};
+               if (!s->secret.empty()) body["secret"] = s->secret;
+               if (!s->events.empty()) body["events"] = s->events;
+               const auto done = c.server().command(c.org_key(), "org.set_webhook", body);
+               if (!c.print_json(done))
+                 c.out.line(s->url == "none" ? "taken away" : "set; troupe org show says how it goes");
+             });
+  webhook->add_option("URL", s->url, "where to; none for nowhere")->required();
+  webhook->add_option("--secret", s->secret,
+                      "the stored secret that signs each notification (Troupe-Signature)");
+  webhook->add_option("--event", s->events, "only these; repeatable")
+      ->check(CLI::IsMember({"needs_input", "finished", "failed"}));
   add_org_mcp(*org, c);
 
   const auto member = [&](const char* name, const char* what, const char* command, bool with_role) {

@@ -164,6 +164,9 @@ void add_serve(CLI::App& app, context& c) {
   serve_app->add_option("--awake", i.awake, "actors in memory (default: by the descriptors that there are)");
   serve_app->add_option("--tools", i.tools,
                         "folder of installed agents (TROUPE_TOOLS; default ~/.local/share/troupe/tools)");
+  serve_app->add_flag(
+      "--allow-private-webhooks", i.allow_private_webhooks,
+      "webhooks of organizations may go to addresses that only this machine reaches, and over http");
   serve_app->add_option("--forward", i.forwards,
                         "PORT=HOST:PORT: sandboxes reach HOST:PORT, a model's gateway say, at their own "
                         "127.0.0.1:PORT; repeatable");

@@ -15,6 +15,7 @@
 #include "drivers/git/driver.h"
 #include "drivers/sandbox/driver.h"
 #include "drivers/sandbox/local_provider.h"
+#include "drivers/webhook/webhook.h"
 #include "net/wire/client.h"
 
 namespace troupe::cli {
@@ -101,6 +102,8 @@ class real_world final : public world {
                                        .repository_roots = options_.repository_roots,
                                        .secrets = options_.secrets}));
     append(all, drivers::acp::effects(ex_, daemons_, for_sandboxes));
+    append(all, drivers::webhook::effects(ex_, http_, for_sandboxes,
+                                          {.allow_private = options_.allow_private_webhooks}));
     for (auto& kind : all) kind = drivers::redacted(std::move(kind), redactions_);
     return all;
   }

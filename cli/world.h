@@ -24,6 +24,7 @@ struct world_options {
   std::filesystem::path tools;
   std::vector<std::pair<std::uint16_t, drivers::host_port>> forwards;
   bool unsafe_no_isolation = false;
+  bool allow_private_webhooks = false;
   std::function<std::optional<std::string>(std::string_view org, std::string_view name)> secrets;
   /// All of an organization, to be taken out of what its agents say.
   std::function<std::vector<std::string>(std::string_view org)> secret_values;

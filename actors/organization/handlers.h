@@ -43,6 +43,13 @@ void forget_usage(turn&, const std::string& task);
 json usage(const view&);
 json budgets(const view&);
 
+// webhook.cpp
+answer set_webhook(turn&, const json&);
+answer apply_webhook(turn&, const json&);
+/// Of a task's summary, when its status was `before`.
+void notify(turn&, const std::string& before, const json& summary);
+json webhook(const view&);
+
 // sandboxes.cpp
 answer create_sandbox(turn&, const json&);
 answer release_sandbox(turn&, const json&);

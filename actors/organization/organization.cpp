@@ -37,6 +37,8 @@ const kind& organization() {
               {"org.apply_task_deletion", from::reply(), background, apply_task_deletion},
               {"org.apply_task_removed", child, background, apply_task_removed},
               {"org.set_budget", admin, interactive, set_budget, "organization.budget_set"},
+              {"org.set_webhook", admin, interactive, set_webhook, "organization.webhook_set"},
+              {"org.apply_webhook", from::effect(), background, apply_webhook},
               {"org.create_sandbox", child, background, create_sandbox},
               {"org.release_sandbox", child, background, release_sandbox},
               {"org.apply_sandbox_state", child, background, apply_sandbox_state},

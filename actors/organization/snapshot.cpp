@@ -116,6 +116,7 @@ json snapshot(const view& v) {
   all["warnings"] = warnings(v);
   all["usage"] = usage(v);
   all["budgets"] = budgets(v);
+  all["webhook"] = webhook(v);
   return all;
 }
 

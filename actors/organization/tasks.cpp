@@ -90,6 +90,7 @@ answer apply_task_summary(turn& t, const json& body) {
   if (body.contains("error") && body["error"].is_object())
     error = text_or(body["error"], "detail", text_or(body["error"], "code", ""));
   if (error) error = clip(*error, organization_limits::summary_error);
+  notify(t, t.one<std::string>("SELECT status FROM summaries WHERE task = ?", task).value_or(""), body);
   t.run(
       "UPDATE summaries SET title = ?1, words = lower(?1 || ' ' || (SELECT branch FROM tasks WHERE task = "
       "?13)),"

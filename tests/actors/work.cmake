@@ -9,6 +9,7 @@ troupe_test(work_tests
     session_pure_test.cpp
     task_git_test.cpp
     task_test.cpp
+    webhook_test.cpp
     work_page_test.cpp
   LINK troupe_actors troupe_schemas
   LABELS actors)

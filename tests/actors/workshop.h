@@ -78,7 +78,7 @@ struct workshop {
                             "sandbox.pause",   "sandbox.resume",   "sandbox.kill",    "sandbox.destroy",
                             "sandbox.inspect", "sandbox.run",      "sandbox.process", "sandbox.exec",
                             "agent.start",     "agent.prompt",     "agent.cancel",    "agent.answer",
-                            "agent.set_mode",  "agent.set_model",  "agent.stop"},
+                            "agent.set_mode",  "webhook.post",     "agent.set_model", "agent.stop"},
                 .feeds = {"sandbox.watch", "agent.updates"},
                 .audit = actors::make_auditor(),
                 .time = &now}};
