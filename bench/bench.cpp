@@ -2,14 +2,14 @@
 // rows with the same batching, page size and number of files, in the same run.
 //
 //   troupe-bench --help
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <future>
 #include <memory>
 #include <optional>
 #include <thread>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "bench/counter.h"
 #include "bench/load.h"
@@ -31,7 +31,8 @@ struct options {
   bool wants(const std::string& row) const { return only.empty() || row.starts_with(only); }
 };
 
-std::unique_ptr<host> serve(const std::filesystem::path& data, storage::durability sync, bool recording = true) {
+std::unique_ptr<host> serve(const std::filesystem::path& data, storage::durability sync,
+                            bool recording = true) {
   auto h = std::make_unique<host>(host_options{.data = data, .kinds = {&counter(recording)}, .sync = sync});
   h->start();
   return h;
@@ -56,7 +57,8 @@ class plain {
  public:
   plain(const std::filesystem::path& dir, storage::durability sync, int files, bool recording) {
     for (int i = 0; i < files; ++i)
-      files_.push_back(std::make_unique<plain_counter>(dir / fmt::format("plain{}.sqlite", i), sync, recording));
+      files_.push_back(
+          std::make_unique<plain_counter>(dir / fmt::format("plain{}.sqlite", i), sync, recording));
   }
 
   double rate(int threads, int batch, double for_seconds, std::vector<double>* took = nullptr) {
@@ -91,7 +93,8 @@ std::string with_spread(const std::vector<double>& values) {
 }
 
 /// Ours and plain SQLite in turns, so that what else the machine does falls on both.
-void throughput(const options& o, storage::durability sync, const char* word, int actors, int in_flight, bool recording) {
+void throughput(const options& o, storage::durability sync, const char* word, int actors, int in_flight,
+                bool recording) {
   folder dir(o.parent);
   auto h = serve(dir.path() / "data", sync, recording);
   open_counters(*h, actors);
@@ -152,8 +155,8 @@ void history(const options& o) {
   while (h->stats().commands - began < 1'000'000) load(*h, 1, 64, o.seconds_each);
   const auto old = load(*h, 1, 64, o.seconds_each).rate;
   h->stop();
-  fmt::print("{:<52} {:>10.0f} {:>10.0f} {:>7.2f}\n", "commands a second, normal: young; after 1,000,000", young, old,
-             old / young);
+  fmt::print("{:<52} {:>10.0f} {:>10.0f} {:>7.2f}\n", "commands a second, normal: young; after 1,000,000",
+             young, old, old / young);
 }
 
 // Sleeping actors: what waking one costs, and what awake ones hold in memory.
@@ -200,31 +203,37 @@ void waking(const options& o) {
   const double bare_each = (resident_kb() - before) / (sleepers - 1);
 
   fmt::print("{:<52} {:>7.0f} us {:>7.0f} us {:>7.2f}\n", "first command of a sleeping actor, median",
-             quantile(asleep, 0.5) * 1e6, quantile(opening, 0.5) * 1e6, quantile(asleep, 0.5) / quantile(opening, 0.5));
-  fmt::print("{:<52} {:>7.0f} us {:>7.0f} us\n", "first command of a sleeping actor, p99", quantile(asleep, 0.99) * 1e6,
-             quantile(opening, 0.99) * 1e6);
+             quantile(asleep, 0.5) * 1e6, quantile(opening, 0.5) * 1e6,
+             quantile(asleep, 0.5) / quantile(opening, 0.5));
+  fmt::print("{:<52} {:>7.0f} us {:>7.0f} us\n", "first command of a sleeping actor, p99",
+             quantile(asleep, 0.99) * 1e6, quantile(opening, 0.99) * 1e6);
   fmt::print("{:<52} {:>7.0f} us\n", "the same command of an awake one, median", quantile(awake, 0.5) * 1e6);
-  fmt::print("{:<52} {:>7.0f} KB {:>7.0f} KB {:>7.2f}\n", "memory of an awake actor; of a bare connection", each, bare_each,
-             each / bare_each);
+  fmt::print("{:<52} {:>7.0f} KB {:>7.0f} KB {:>7.2f}\n", "memory of an awake actor; of a bare connection",
+             each, bare_each, each / bare_each);
   fmt::print("{:<52} {:>7.1f} ms\n", "start to first answer, 1,000 actors in the folder", healthy * 1e3);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Durable commands a second, each figure beside plain SQLite that writes the same rows: medians of "
-               "interleaved runs, with the least and the most.\n\n"
-               "examples:\n  troupe-bench --dir /var/tmp\n  troupe-bench --only full/1/64 --runs 9"};
+  CLI::App app{
+      "Durable commands a second, each figure beside plain SQLite that writes the same rows: medians of "
+      "interleaved runs, with the least and the most.\n\n"
+      "examples:\n  troupe-bench --dir /var/tmp\n  troupe-bench --only full/1/64 --runs 9"};
   options o;
   app.add_option("--dir", o.parent, "a folder on the disk to measure")->check(CLI::ExistingDirectory);
-  app.add_option("--seconds", o.seconds_each, "of each run")->check(CLI::Range(0.1, 600.0))->capture_default_str();
+  app.add_option("--seconds", o.seconds_each, "of each run")
+      ->check(CLI::Range(0.1, 600.0))
+      ->capture_default_str();
   app.add_option("--runs", o.runs, "of each figure")->check(CLI::Range(1, 99))->capture_default_str();
-  app.add_option("--only", o.only, "rows that begin so: SYNC/ACTORS/IN-FLIGHT/RECORDING, messages, history, waking");
+  app.add_option("--only", o.only,
+                 "rows that begin so: SYNC/ACTORS/IN-FLIGHT/RECORDING, messages, history, waking");
   CLI11_PARSE(app, argc, argv);
 
-  fmt::print("{:<7} {:>6} {:>9} {:>9} {:>10} {:>24} {:>24} {:>6}\n", "sync", "actors", "in flight", "recording",
-             "per commit", "troupe /s", "plain SQLite /s", "ratio");
-  for (auto [sync, word] : {std::pair(storage::durability::full, "full"), {storage::durability::normal, "normal"}}) {
+  fmt::print("{:<7} {:>6} {:>9} {:>9} {:>10} {:>24} {:>24} {:>6}\n", "sync", "actors", "in flight",
+             "recording", "per commit", "troupe /s", "plain SQLite /s", "ratio");
+  for (auto [sync, word] :
+       {std::pair(storage::durability::full, "full"), {storage::durability::normal, "normal"}}) {
     for (auto [actors, in_flight] : {std::pair(1, 1), {1, 64}, {100, 64}, {1000, 64}, {1000, 4000}}) {
       for (const bool recording : {true, false}) {
         const auto row = fmt::format("{}/{}/{}/{}", word, actors, in_flight, recording ? "on" : "off");

@@ -8,8 +8,8 @@
 
 namespace troupe::bench {
 
-/// One number. `counter.open` from the host makes it, `counter.add` from clients adds to it, `counter.pass` sends an
-/// add to another one through the outbox. `recording`: with the rows that each command changed.
+/// One number. `counter.open` from the host makes it, `counter.add` from clients adds to it, `counter.pass`
+/// sends an add to another one through the outbox. `recording`: with the rows that each command changed.
 const kind& counter(bool recording = true);
 
 /// The same rows as a turn of `commands` times counter.add leaves, written without a runtime.

@@ -6,7 +6,9 @@
 
 namespace troupe::bench {
 
-key counter_key(int i) { return key("counter/c" + std::to_string(i)); }
+key counter_key(int i) {
+  return key("counter/c" + std::to_string(i));
+}
 
 load::load(host& h, int actors, int in_flight, double for_seconds) : host_(h), alone_(in_flight == 1) {
   const double begin = seconds();
@@ -70,7 +72,11 @@ void load::refill() {
 
 double pass_along(host& h, double for_seconds) {
   const auto arrived = [&h] {
-    const auto frame = h.call({.to = counter_key(1), .id = std::to_string(seconds()), .name = "counter.add", .body = {{"n", 0}}, .principal = "me"});
+    const auto frame = h.call({.to = counter_key(1),
+                               .id = std::to_string(seconds()),
+                               .name = "counter.add",
+                               .body = {{"n", 0}},
+                               .principal = "me"});
     return frame.result().at("n").get<long>();
   };
   static std::atomic<std::int64_t> next = 0;
@@ -79,8 +85,11 @@ double pass_along(host& h, double for_seconds) {
   long sent = 0;
   // One after the other: what is measured is the way, not the batching.
   while (seconds() - begin < for_seconds) {
-    h.call({.to = counter_key(0), .id = "p-" + std::to_string(++next), .name = "counter.pass",
-            .body = {{"to", counter_key(1).str()}}, .principal = "me"});
+    h.call({.to = counter_key(0),
+            .id = "p-" + std::to_string(++next),
+            .name = "counter.pass",
+            .body = {{"to", counter_key(1).str()}},
+            .principal = "me"});
     ++sent;
   }
   while (arrived() < before + sent) std::this_thread::yield();

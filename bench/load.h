@@ -12,8 +12,9 @@ namespace troupe::bench {
 
 key counter_key(int i);
 
-/// Sends counter.add to `actors` counters for a time. With one command in flight the next goes out from the answer
-/// of the one before; with more they go out from a thread of their own, as those of other programs would.
+/// Sends counter.add to `actors` counters for a time. With one command in flight the next goes out from the
+/// answer of the one before; with more they go out from a thread of their own, as those of other programs
+/// would.
 class load {
  public:
   load(host&, int actors, int in_flight, double for_seconds);

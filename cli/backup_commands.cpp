@@ -37,7 +37,8 @@ class progress_line {
     if (shown_) c_.err.write("\r\x1b[K");
   }
   void say(std::string_view what, std::uint64_t done, std::uint64_t all) {
-    if (shown_ && all > 0) c_.err.write(fmt::format("\r\x1b[K{}  {} of {}", plain(std::string(what)), done, all));
+    if (shown_ && all > 0)
+      c_.err.write(fmt::format("\r\x1b[K{}  {} of {}", plain(std::string(what)), done, all));
   }
 
  private:
@@ -77,7 +78,8 @@ json by_server(context& c, const fs::path& place) {
     if (is == "done") return state.at("result");
     if (is == "failed") throw failure(state.value("error", "the backup failed"));
     if (is != "running") throw failure("the server forgot the backup: was it started again?");
-    line.say(state.value("what", ""), state.value("done", std::uint64_t{0}), state.value("all", std::uint64_t{0}));
+    line.say(state.value("what", ""), state.value("done", std::uint64_t{0}),
+             state.value("all", std::uint64_t{0}));
     std::this_thread::sleep_for(look_again);
   }
 }
@@ -106,9 +108,10 @@ void make_backup(context& c, const options& o) {
   }
   if (c.print_json(made)) return;
   const auto n = [&](const char* name) { return made.value(name, std::uint64_t{0}); };
-  c.out.line(fmt::format("{} {}", c.out.paint(style::green, "✔"), c.out.paint(style::bold, plain(made.value("at", "")))));
-  c.out.line(fmt::format("  {} actors: {} copied ({}), {} as before; messages between actors waited {} ms", n("actors"),
-                         n("copied"), bytes(n("bytes")), n("unchanged"), n("held_ms")));
+  c.out.line(fmt::format("{} {}", c.out.paint(style::green, "✔"),
+                         c.out.paint(style::bold, plain(made.value("at", "")))));
+  c.out.line(fmt::format("  {} actors: {} copied ({}), {} as before; messages between actors waited {} ms",
+                         n("actors"), n("copied"), bytes(n("bytes")), n("unchanged"), n("held_ms")));
 }
 
 void check_audit(const key& k, storage::reader& db, const std::function<void(std::string)>& broken) {
@@ -116,7 +119,8 @@ void check_audit(const key& k, storage::reader& db, const std::function<void(std
   actors::chain_check chain;
   for (const auto& row : db.run("SELECT data FROM rt_entries WHERE stream = 'entries' ORDER BY seq").rows) {
     const auto* text = std::get_if<std::string>(&row[0]);
-    if (const auto fault = chain.next(json::parse(text ? *text : "", nullptr, false))) return broken("audit trail: " + *fault);
+    if (const auto fault = chain.next(json::parse(text ? *text : "", nullptr, false)))
+      return broken("audit trail: " + *fault);
   }
   const auto head = db.run("SELECT hash FROM entries ORDER BY seq DESC LIMIT 1").rows;
   if (!head.empty() && std::get<std::string>(head[0][0]) != chain.hash())
@@ -143,10 +147,12 @@ void show(context& c, const fs::path& folder, const verify_result& r) {
                  {"pairs", r.pairs},          {"waiting", r.waiting}, {"findings", findings}};
   if (!c.print_json(all)) {
     for (const auto& f : r.findings)
-      c.out.line(fmt::format("{} {}  {}", c.out.paint(style::red, "✘"), c.out.paint(style::bold, plain(f.actor)), plain(f.what)));
+      c.out.line(fmt::format("{} {}  {}", c.out.paint(style::red, "✘"),
+                             c.out.paint(style::bold, plain(f.actor)), plain(f.what)));
     if (r.whole())
-      c.out.line(fmt::format("{} {} actors ({}) are whole; {} pairs agree on what was sent, {} messages are under way",
-                             c.out.paint(style::green, "✔"), r.actors, bytes(r.bytes), r.pairs, r.waiting));
+      c.out.line(fmt::format(
+          "{} {} actors ({}) are whole; {} pairs agree on what was sent, {} messages are under way",
+          c.out.paint(style::green, "✔"), r.actors, bytes(r.bytes), r.pairs, r.waiting));
   }
   if (!r.whole())
     throw failure(fmt::format("{} things are wrong in {}", r.findings.size(), folder.string()),
@@ -172,9 +178,12 @@ void restore_backup(context& c, const options& o) {
     made = told([&] { return restore(o.from, to, options_for(line)); });
   }
   if (c.print_json(to_json(made))) return;
-  c.out.line(fmt::format("{} {} of {}", c.out.paint(style::green, "✔"), c.out.paint(style::bold, made.data.string()), made.from.string()));
-  c.out.line(fmt::format("  {} actors, {} of them go on with something when it is served", made.actors, made.with_work));
-  c.out.line(fmt::format("  next         put secrets.key back, then troupe serve --data {}", made.data.string()));
+  c.out.line(fmt::format("{} {} of {}", c.out.paint(style::green, "✔"),
+                         c.out.paint(style::bold, made.data.string()), made.from.string()));
+  c.out.line(fmt::format("  {} actors, {} of them go on with something when it is served", made.actors,
+                         made.with_work));
+  c.out.line(
+      fmt::format("  next         put secrets.key back, then troupe serve --data {}", made.data.string()));
 }
 
 void compact_folder(context& c) {
@@ -187,13 +196,19 @@ void compact_folder(context& c) {
                          return true;
                        }});
   } catch (const data_folder_in_use& e) {
-    throw failure(e.what(), "stop its server first: files are written anew, which their actors would wait for");
+    throw failure(e.what(),
+                  "stop its server first: files are written anew, which their actors would wait for");
   } catch (const storage::error& e) {
     throw failure(e.what());
   }
-  if (c.print_json({{"files", r.files}, {"smaller", r.smaller}, {"before", r.before}, {"after", r.after}, {"left", r.left}})) return;
-  c.out.line(fmt::format("{} {} of {} files are smaller: {} before, {} after", c.out.paint(style::green, "✔"), r.smaller, r.files,
-                         bytes(r.before), bytes(r.after)));
+  if (c.print_json({{"files", r.files},
+                    {"smaller", r.smaller},
+                    {"before", r.before},
+                    {"after", r.after},
+                    {"left", r.left}}))
+    return;
+  c.out.line(fmt::format("{} {} of {} files are smaller: {} before, {} after", c.out.paint(style::green, "✔"),
+                         r.smaller, r.files, bytes(r.before), bytes(r.after)));
   for (const auto& why : r.left) c.out.line(fmt::format("  left as it is: {}", plain(why)));
 }
 
@@ -212,12 +227,15 @@ void add_backup(CLI::App& app, context& c) {
                           [&c, o] { restore_backup(c, *o); });
   restored->add_option("BACKUP", o->from, "one backup, or the folder of several: the newest")->required();
   restored->add_option("--to", o->to, "the data folder to make; it must not be there, or be empty");
-  action(app, "compact", "give the disk back what deleted rows left free, in a data folder whose server is stopped",
+  action(app, "compact",
+         "give the disk back what deleted rows left free, in a data folder whose server is stopped",
          "  troupe compact --data /srv/troupe\n", [&c] { compact_folder(c); });
-  auto* verified = action(app, "verify", "whether a data folder or a backup is whole: files, messages, index, audit trail",
-                          "  troupe verify --data /srv/troupe\n  troupe verify /backups/troupe --full\n",
-                          [&c, o] { verify_folder(c, *o); });
-  verified->add_option("DIR", o->folder, "a data folder, a backup, or the folder of several (default: --data, or .troupe)");
+  auto* verified =
+      action(app, "verify", "whether a data folder or a backup is whole: files, messages, index, audit trail",
+             "  troupe verify --data /srv/troupe\n  troupe verify /backups/troupe --full\n",
+             [&c, o] { verify_folder(c, *o); });
+  verified->add_option("DIR", o->folder,
+                       "a data folder, a backup, or the folder of several (default: --data, or .troupe)");
   verified->add_flag("--full", o->full, "compare indexes with tables, too");
 }
 

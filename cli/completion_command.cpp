@@ -63,8 +63,7 @@ std::vector<candidate> names(context& c, const std::string& placeholder) {
       each(org().at("members"), "user", "role");
     } else if (placeholder == "ORG") {
       const auto roles = c.principal().value("roles", json::object());
-      for (const auto& [name, role] : roles.items())
-        all.push_back({name, role.get<std::string>()});
+      for (const auto& [name, role] : roles.items()) all.push_back({name, role.get<std::string>()});
     }
   } catch (const std::exception&) {
     all.clear();

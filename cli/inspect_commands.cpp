@@ -1,5 +1,5 @@
-// Looks into actors, of a running server or of a data folder at rest: for operators, and for whoever writes a new kind of
-// actor.
+// Looks into actors, of a running server or of a data folder at rest: for operators, and for whoever writes a
+// new kind of actor.
 #include <algorithm>
 #include <memory>
 
@@ -61,13 +61,17 @@ void actors(context& c, const options& o) {
   auto found = source_of(c)->all("actors", q);
   sort_actors(found.at("actors"), o.sort);
   if (c.print_json(found)) return;
-  table t({"KEY", "KIND", "AWAKE", "ACTIVE", "SIZE", "TURNS", "MAILBOX", "OUTBOX", "EFFECTS", "STATE"}, {1, 8, 7, 5, 6, 4, 3, 2});
+  table t({"KEY", "KIND", "AWAKE", "ACTIVE", "SIZE", "TURNS", "MAILBOX", "OUTBOX", "EFFECTS", "STATE"},
+          {1, 8, 7, 5, 6, 4, 3, 2});
   for (const auto& one : found.at("actors")) {
     const auto key = plain(one.at("key").get<std::string>());
-    t.row({o.as_tree ? indented(key) : key, shown(one.at("kind")), holds(one, "awake") ? c.out.paint(style::green, "awake") : "",
-           one.contains("last_active") && one["last_active"].is_number() ? ago(one["last_active"], now_ms()) : "-",
-           bytes(number_in(one, "bytes")), std::to_string(number_in(one, "turn")), std::to_string(number_in(one, "mailbox")),
-           std::to_string(number_in(one, "outbox")), std::to_string(number_in(one, "effects")),
+    t.row({o.as_tree ? indented(key) : key, shown(one.at("kind")),
+           holds(one, "awake") ? c.out.paint(style::green, "awake") : "",
+           one.contains("last_active") && one["last_active"].is_number() ? ago(one["last_active"], now_ms())
+                                                                         : "-",
+           bytes(number_in(one, "bytes")), std::to_string(number_in(one, "turn")),
+           std::to_string(number_in(one, "mailbox")), std::to_string(number_in(one, "outbox")),
+           std::to_string(number_in(one, "effects")),
            holds(one, "quarantined") ? c.out.paint(style::red, "quarantined") : ""});
   }
   c.out.write(t.text(c.out));
@@ -94,11 +98,12 @@ void at_turn(context& c, const options& o) {
   const auto found = source_of(c)->one(o.key, "at", q);
   if (c.print_json(found)) return;
   const auto when = found.value("time", json());
-  c.out.line(fmt::format("{} after turn {} of {}{}", plain(o.key), number_in(found, "turn"), number_in(found, "last"),
-                         when.is_number() ? ", " + local_time(when) : ""));
+  c.out.line(fmt::format("{} after turn {} of {}{}", plain(o.key), number_in(found, "turn"),
+                         number_in(found, "last"), when.is_number() ? ", " + local_time(when) : ""));
   for (const auto& [name, t] : found.at("tables").items()) {
-    c.out.line(c.out.paint(style::bold, fmt::format("\n{}  {} rows{}", plain(name), t.at("rows").size(),
-                                                    t.value("truncated", false) ? ", and more than may be shown" : "")));
+    c.out.line(c.out.paint(style::bold,
+                           fmt::format("\n{}  {} rows{}", plain(name), t.at("rows").size(),
+                                       t.value("truncated", false) ? ", and more than may be shown" : "")));
     if (!t.at("rows").empty()) write_rows(c.out, t.at("rows"));
   }
 }
@@ -109,11 +114,13 @@ void diff(context& c, const options& o) {
   q.add("to", std::to_string(o.to));
   const auto found = source_of(c)->one(o.key, "diff", q);
   if (c.print_json(found)) return;
-  c.out.line(fmt::format("{} from turn {} to turn {}: {} commands, {} rows differ", plain(o.key), number_in(found, "from"),
-                         number_in(found, "to"), number_in(found, "commands"), found.at("changes").size()));
+  c.out.line(fmt::format("{} from turn {} to turn {}: {} commands, {} rows differ", plain(o.key),
+                         number_in(found, "from"), number_in(found, "to"), number_in(found, "commands"),
+                         found.at("changes").size()));
   for (const auto& change : found.at("changes")) write_change(c.out, change);
   if (found.value("truncated", false))
-    c.out.line(c.out.paint(style::yellow, "a table has more rows than may be looked at: there may be more changes"));
+    c.out.line(
+        c.out.paint(style::yellow, "a table has more rows than may be looked at: there may be more changes"));
 }
 
 void why(context& c, const options& o) {
@@ -124,8 +131,9 @@ void why(context& c, const options& o) {
   const auto found = source_of(c)->one(o.key, "why", q);
   if (c.print_json(found)) return;
   if (found.at("changes").empty()) {
-    return c.out.line(fmt::format("no command since turn {} changed {}[{}] of {}; is that its key, as `troupe inspect at` shows it?",
-                                  number_in(found, "oldest"), plain(o.table), plain(o.row), plain(o.key)));
+    return c.out.line(fmt::format(
+        "no command since turn {} changed {}[{}] of {}; is that its key, as `troupe inspect at` shows it?",
+        number_in(found, "oldest"), plain(o.table), plain(o.row), plain(o.key)));
   }
   for (const auto& one : found.at("changes")) {
     write_command(c.out, one, false);
@@ -145,14 +153,16 @@ void query(context& c, const options& o) {
     t.row(std::move(cells));
   }
   c.out.write(t.text(c.out));
-  if (found.value("truncated", false)) c.out.line(c.out.paint(style::yellow, "there are more rows than may be shown"));
+  if (found.value("truncated", false))
+    c.out.line(c.out.paint(style::yellow, "there are more rows than may be shown"));
 }
 
 void queue(context& c, const options& o) {
   const auto found = source_of(c)->one(o.key, "queue", {});
   if (c.print_json(found)) return;
   c.out.line(fmt::format("{} wait at {}", number_in(found, "in_all"), plain(o.key)));
-  if (!found.at("queue").empty()) write_rows(c.out, found["queue"], {"lane", "type", "name", "from", "principal", "id"});
+  if (!found.at("queue").empty())
+    write_rows(c.out, found["queue"], {"lane", "type", "name", "from", "principal", "id"});
 }
 
 void waiting(context& c, const std::string& what, const std::vector<std::string>& columns, const options& o) {
@@ -160,7 +170,8 @@ void waiting(context& c, const std::string& what, const std::vector<std::string>
   if (!o.below.empty()) q.add("below", o.below);
   const auto found = source_of(c)->all(what, q);
   if (c.print_json(found)) return;
-  if (found.at(what).empty()) return c.out.line(fmt::format("no {}, looked at {} actors", what, number_in(found, "actors")));
+  if (found.at(what).empty())
+    return c.out.line(fmt::format("no {}, looked at {} actors", what, number_in(found, "actors")));
   write_rows(c.out, found.at(what), columns);
   if (found.value("truncated", false))
     c.out.line(c.out.paint(style::yellow, "there are more; name a key or the beginning of some"));
@@ -172,13 +183,16 @@ void dead(context& c, const options& o) {
   const auto found = source_of(c)->all("dead", q);
   if (c.print_json(found)) return;
   for (const auto& one : found.at("quarantined"))
-    c.out.line(fmt::format("{}  {}  {}", c.out.paint(style::red, "quarantined"), shown(one.at("key")), shown(one.at("why"))));
+    c.out.line(fmt::format("{}  {}  {}", c.out.paint(style::red, "quarantined"), shown(one.at("key")),
+                           shown(one.at("why"))));
   auto messages = found.at("messages");
   for (auto& one : messages) one["error"] = one["error"].is_object() ? one["error"].value("detail", "") : "";
   if (!messages.empty()) write_rows(c.out, messages, {"actor", "id", "time", "target", "name", "error"});
   if (found.at("quarantined").empty() && messages.empty()) c.out.line("nothing is dead");
-  c.out.line(c.out.paint(style::dim, fmt::format("looked at {} actors{}", number_in(found, "looked_at"),
-                                                 found.value("truncated", false) ? ", those active last; name a key for others" : "")));
+  c.out.line(c.out.paint(
+      style::dim,
+      fmt::format("looked at {} actors{}", number_in(found, "looked_at"),
+                  found.value("truncated", false) ? ", those active last; name a key for others" : "")));
 }
 
 void retry(context& c, const options& o, const char* what) {
@@ -199,7 +213,9 @@ void graph(context& c, const options& o) {
   if (!o.below.empty()) q.add("below", o.below);
   const auto found = source_of(c)->all("graph", q);
   const auto edges = graph_of(found, o.each);
-  if (c.print_json({{"edges", edges}, {"looked_at", found.at("looked_at")}, {"truncated", found.at("truncated")}})) return;
+  if (c.print_json(
+          {{"edges", edges}, {"looked_at", found.at("looked_at")}, {"truncated", found.at("truncated")}}))
+    return;
   if (o.form == "dot") return c.out.write(graph_as_dot(edges));
   if (o.form == "svg") return c.out.write(graph_as_svg(edges));
   if (edges.empty()) return c.out.line("nobody has sent anything to anybody");
@@ -209,11 +225,13 @@ void graph(context& c, const options& o) {
 }  // namespace
 
 void add_inspect(CLI::App& app, context& c) {
-  auto* inspect = group(app, "inspect", "look into actors: what they hold, what happened to them, and why",
-                        "  troupe inspect actors --kind task\n  troupe inspect history org/acme --changes\n"
-                        "  troupe inspect why org/acme/task/t1 task 1\n  troupe inspect diff org/acme --from 3 --to 9\n"
-                        "  troupe inspect tail org/acme/task\n  troupe inspect graph --form svg > graph.svg\n\n"
-                        "Without a running server all but retry, drop, host, tail and top look into the folder of --data, or .troupe.\n");
+  auto* inspect =
+      group(app, "inspect", "look into actors: what they hold, what happened to them, and why",
+            "  troupe inspect actors --kind task\n  troupe inspect history org/acme --changes\n"
+            "  troupe inspect why org/acme/task/t1 task 1\n  troupe inspect diff org/acme --from 3 --to 9\n"
+            "  troupe inspect tail org/acme/task\n  troupe inspect graph --form svg > graph.svg\n\n"
+            "Without a running server all but retry, drop, host, tail and top look into the folder of "
+            "--data, or .troupe.\n");
   auto o = std::make_shared<options>();
 
   auto* listed = action(*inspect, "actors", "the actors of the host",
@@ -224,8 +242,11 @@ void add_inspect(CLI::App& app, context& c) {
   listed->add_option("--kind", o->kind, "only this kind");
   listed->add_flag("--awake", o->awake, "only those in memory");
   listed->add_flag("--asleep", o->asleep, "only those on disk alone")->excludes("--awake");
-  auto* sorted = listed->add_option("--sort", o->sort, "by key, or within the page by kind, size, active, turn, mailbox, outbox, effects")
-                     ->check(CLI::IsMember({"key", "kind", "size", "active", "turn", "mailbox", "outbox", "effects"}));
+  auto* sorted =
+      listed
+          ->add_option("--sort", o->sort,
+                       "by key, or within the page by kind, size, active, turn, mailbox, outbox, effects")
+          ->check(CLI::IsMember({"key", "kind", "size", "active", "turn", "mailbox", "outbox", "effects"}));
   listed->add_flag("--tree", o->as_tree, "each below the one that its key lies in")->excludes(sorted);
   listed->add_option("--limit", o->limit, "how many, at most 1000")->capture_default_str();
   listed->add_option("--after", o->after, "the key that the page before ended with");
@@ -240,18 +261,19 @@ void add_inspect(CLI::App& app, context& c) {
     made->add_option("BELOW", o->below, "a key, or what keys begin with (default: all)");
     return made;
   };
-  keyed("actor", "one actor: revision, tables, outbox, effects, timers, peers", "  troupe inspect actor org/acme\n", [&c, o] {
-    const auto found = source_of(c)->one(o->key, "", {});
-    if (!c.print_json(found)) write_tree(c.out, found);
-  });
+  keyed("actor", "one actor: revision, tables, outbox, effects, timers, peers",
+        "  troupe inspect actor org/acme\n", [&c, o] {
+          const auto found = source_of(c)->one(o->key, "", {});
+          if (!c.print_json(found)) write_tree(c.out, found);
+        });
   auto* past = keyed("history", "the commands that an actor applied, with body, result and rows",
                      "  troupe inspect history org/acme --last 5 --changes\n", [&c, o] { history(c, *o); });
   auto* onwards = past->add_option("--after", o->from, "the number that the page before ended with");
   past->add_option("--limit", o->limit, "how many")->capture_default_str();
   past->add_option("--last", o->last, "only so many, the newest")->excludes(onwards);
   past->add_flag("--changes", o->changes, "the rows that each command changed, before and after, too");
-  auto* then = keyed("at", "an actor's rows as they were after a turn", "  troupe inspect at org/acme 12 --table tasks\n",
-                     [&c, o] { at_turn(c, *o); });
+  auto* then = keyed("at", "an actor's rows as they were after a turn",
+                     "  troupe inspect at org/acme 12 --table tasks\n", [&c, o] { at_turn(c, *o); });
   then->add_option("TURN", o->turn, "as history numbers them")->required();
   then->add_option("--table", o->table, "only this one");
   auto* between = keyed("diff", "what differs between an actor's rows after one turn and after another",
@@ -269,43 +291,57 @@ void add_inspect(CLI::App& app, context& c) {
       ->add_option("SQL", o->sql, "one statement; it reads, for at most 2 s and 10,000 rows")
       ->required();
 
-  keyed("queue", "what waits in an actor's mailbox", "  troupe inspect queue org/acme\n", [&c, o] { queue(c, *o); });
-  below("outbox", "messages that are not settled yet", "  troupe inspect outbox org/acme\n",
-        [&c, o] { waiting(c, "outbox", {"actor", "target", "lane", "number", "name", "principal", "time"}, *o); });
-  below("effects", "work on the outside world that is under way or waits", "  troupe inspect effects\n",
-        [&c, o] { waiting(c, "effects", {"actor", "kind", "resource", "attempt", "then", "time", "deadline", "id"}, *o); });
-  below("feeds", "sources that actors follow", "  troupe inspect feeds org/acme\n",
-        [&c, o] { waiting(c, "feeds", {"actor", "kind", "position", "then", "time", "id"}, *o); });
-  below("timers", "alarms that are set", "  troupe inspect timers\n",
-        [&c, o] { waiting(c, "timers", {"actor", "name", "due", "command"}, *o); });
-  below("dead", "quarantined actors, and messages that were refused and that nobody waits for", "  troupe inspect dead org/acme\n",
-        [&c, o] { dead(c, *o); });
+  keyed("queue", "what waits in an actor's mailbox", "  troupe inspect queue org/acme\n",
+        [&c, o] { queue(c, *o); });
+  below("outbox", "messages that are not settled yet", "  troupe inspect outbox org/acme\n", [&c, o] {
+    waiting(c, "outbox", {"actor", "target", "lane", "number", "name", "principal", "time"}, *o);
+  });
+  below(
+      "effects", "work on the outside world that is under way or waits", "  troupe inspect effects\n",
+      [&c, o] {
+        waiting(c, "effects", {"actor", "kind", "resource", "attempt", "then", "time", "deadline", "id"}, *o);
+      });
+  below("feeds", "sources that actors follow", "  troupe inspect feeds org/acme\n", [&c, o] {
+    waiting(c, "feeds", {"actor", "kind", "position", "then", "time", "id"}, *o);
+  });
+  below("timers", "alarms that are set", "  troupe inspect timers\n", [&c, o] {
+    waiting(c, "timers", {"actor", "name", "due", "command"}, *o);
+  });
+  below("dead", "quarantined actors, and messages that were refused and that nobody waits for",
+        "  troupe inspect dead org/acme\n", [&c, o] { dead(c, *o); });
   keyed("retry", "release a quarantined actor once the cause is gone; or send one of its dead messages again",
-        "  troupe inspect retry org/acme/task/t1\n  troupe inspect retry org/acme 7\n", [&c, o] { retry(c, *o, "retry"); })
+        "  troupe inspect retry org/acme/task/t1\n  troupe inspect retry org/acme 7\n",
+        [&c, o] { retry(c, *o, "retry"); })
       ->add_option("ID", o->id, "of a dead message");
-  keyed("drop", "forget a dead message", "  troupe inspect drop org/acme 7\n", [&c, o] { retry(c, *o, "drop"); })
+  keyed("drop", "forget a dead message", "  troupe inspect drop org/acme 7\n",
+        [&c, o] { retry(c, *o, "drop"); })
       ->add_option("ID", o->id, "of the dead message")
       ->required()
       ->check(CLI::PositiveNumber);
-  auto* drawn = below("graph", "who has sent how many messages to whom", "  troupe inspect graph org/acme --form svg > graph.svg\n",
-                      [&c, o] { graph(c, *o); });
-  drawn->add_option("--form", o->form, "text, dot (for Graphviz) or svg")->check(CLI::IsMember({"text", "dot", "svg"}));
+  auto* drawn = below("graph", "who has sent how many messages to whom",
+                      "  troupe inspect graph org/acme --form svg > graph.svg\n", [&c, o] { graph(c, *o); });
+  drawn->add_option("--form", o->form, "text, dot (for Graphviz) or svg")
+      ->check(CLI::IsMember({"text", "dot", "svg"}));
   drawn->add_flag("--each", o->each, "each actor by itself rather than kinds of them");
 
   action(*inspect, "host", "the host: awake actors, turns, latencies", "  troupe inspect host\n", [&c] {
     const auto found = c.server().get("/v1/inspect/host");
     if (!c.print_json(found)) write_tree(c.out, found);
   });
-  auto* followed = action(*inspect, "tail", "turns as they are committed",
-                          "  troupe inspect tail org/acme/task\n  troupe inspect tail --kind session --slow 20\n",
-                          [&c, o] { follow_turns(c, {o->prefix, o->kind, o->slow_ms}); });
+  auto* followed = action(
+      *inspect, "tail", "turns as they are committed",
+      "  troupe inspect tail org/acme/task\n  troupe inspect tail --kind session --slow 20\n", [&c, o] {
+        follow_turns(c, {o->prefix, o->kind, o->slow_ms});
+      });
   followed->add_option("PREFIX,--prefix", o->prefix, "only actors whose key begins so");
   followed->add_option("--kind", o->kind, "only this kind");
   followed->add_option("--slow", o->slow_ms, "only turns that took at least so many milliseconds");
   auto* busiest = action(*inspect, "top", "the busiest actors, live", "  troupe inspect top --every 2\n",
                          [&c, o] { watch_busiest(c, o->prefix, o->seconds, o->times); });
   busiest->add_option("--prefix", o->prefix, "only keys that begin so");
-  busiest->add_option("--every", o->seconds, "seconds between two looks")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  busiest->add_option("--every", o->seconds, "seconds between two looks")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
   busiest->add_option("--times", o->times, "how often it is drawn (default: until interrupted)");
 }
 

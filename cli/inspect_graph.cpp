@@ -33,11 +33,16 @@ std::string quoted(const std::string& text) {
 std::string escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
   }
   return out;
 }
@@ -70,15 +75,18 @@ json graph_of(const json& found, bool each) {
   }
   json edges = json::array();
   for (const auto& [pair, sum] : sums)
-    edges.push_back({{"from", pair.first}, {"to", pair.second}, {"messages", sum.first}, {"waiting", sum.second}});
+    edges.push_back(
+        {{"from", pair.first}, {"to", pair.second}, {"messages", sum.first}, {"waiting", sum.second}});
   return edges;
 }
 
 std::string graph_as_dot(const json& edges) {
-  std::string out = "digraph troupe {\n  node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n";
+  std::string out =
+      "digraph troupe {\n  node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", "
+      "fontsize=10];\n";
   for (const auto& e : edges) {
-    out += fmt::format("  {} -> {} [label=\"{}\"{}];\n", quoted(e["from"]), quoted(e["to"]), number_in(e, "messages"),
-                       number_in(e, "waiting") > 0 ? ", color=red" : "");
+    out += fmt::format("  {} -> {} [label=\"{}\"{}];\n", quoted(e["from"]), quoted(e["to"]),
+                       number_in(e, "messages"), number_in(e, "waiting") > 0 ? ", color=red" : "");
   }
   return out + "}\n";
 }
@@ -90,10 +98,14 @@ std::string graph_as_svg(const json& edges) {
   const place middle{side / 2, side / 2};
   const auto places = on_a_circle(edges, radius, middle);
   std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {0:.0f}\" font-family=\"sans-serif\" font-size=\"13\">\n"
-      "<style>path{{fill:none;stroke:#7a869a}}.waiting{{stroke:#c9372c}}.count{{fill:#5e6c84;font-size:11px}}</style>\n"
-      "<defs><marker id=\"arrow\" viewBox=\"0 0 10 10\" refX=\"10\" refY=\"5\" markerWidth=\"9\" markerHeight=\"9\" "
-      "markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 10 5 0 10z\" style=\"fill:#7a869a\"/></marker></defs>\n",
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {0:.0f}\" font-family=\"sans-serif\" "
+      "font-size=\"13\">\n"
+      "<style>path{{fill:none;stroke:#7a869a}}.waiting{{stroke:#c9372c}}.count{{fill:#5e6c84;font-size:11px}}"
+      "</style>\n"
+      "<defs><marker id=\"arrow\" viewBox=\"0 0 10 10\" refX=\"10\" refY=\"5\" markerWidth=\"9\" "
+      "markerHeight=\"9\" "
+      "markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 10 5 0 10z\" "
+      "style=\"fill:#7a869a\"/></marker></defs>\n",
       side);
   for (const auto& e : edges) {
     const auto a = places.at(e["from"]), b = places.at(e["to"]);
@@ -104,27 +116,35 @@ std::string graph_as_svg(const json& edges) {
     if (length < 1) {
       const auto ox = (a.x - middle.x) / radius, oy = (a.y - middle.y) / radius;
       bend = {a.x + 58 * ox, a.y + 58 * oy};
-      path = fmt::format("M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}", a.x - 8 * oy, a.y + 8 * ox,
-                         bend.x - 34 * oy, bend.y + 34 * ox, bend.x + 34 * oy, bend.y - 34 * ox, a.x + 12 * oy + 12 * ox,
-                         a.y - 12 * ox + 12 * oy);
+      path = fmt::format("M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}", a.x - 8 * oy,
+                         a.y + 8 * ox, bend.x - 34 * oy, bend.y + 34 * ox, bend.x + 34 * oy, bend.y - 34 * ox,
+                         a.x + 12 * oy + 12 * ox, a.y - 12 * ox + 12 * oy);
     } else {
       const auto ex = b.x - bend.x, ey = b.y - bend.y, end = std::hypot(ex, ey);
-      path = fmt::format("M{:.1f} {:.1f}Q{:.1f} {:.1f} {:.1f} {:.1f}", a.x, a.y, bend.x, bend.y, b.x - ex / end * half_a_node,
-                         b.y - ey / end * half_a_node);
+      path = fmt::format("M{:.1f} {:.1f}Q{:.1f} {:.1f} {:.1f} {:.1f}", a.x, a.y, bend.x, bend.y,
+                         b.x - ex / end * half_a_node, b.y - ey / end * half_a_node);
     }
     const auto messages = number_in(e, "messages");
-    out += fmt::format("<path{} d=\"{}\" stroke-width=\"{:.1f}\" marker-end=\"url(#arrow)\"/>\n"
-                       "<text class=\"count\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                       number_in(e, "waiting") > 0 ? " class=\"waiting\"" : "", path,
-                       1 + std::log10(1.0 + static_cast<double>(messages)) * 0.8, (bend.x * 2 + a.x + b.x) / 4,
-                       (bend.y * 2 + a.y + b.y) / 4, messages);
+    out += fmt::format(
+        "<path{} d=\"{}\" stroke-width=\"{:.1f}\" marker-end=\"url(#arrow)\"/>\n"
+        "<text class=\"count\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+        number_in(e, "waiting") > 0 ? " class=\"waiting\"" : "", path,
+        1 + std::log10(1.0 + static_cast<double>(messages)) * 0.8, (bend.x * 2 + a.x + b.x) / 4,
+        (bend.y * 2 + a.y + b.y) / 4, messages);
   }
   for (const auto& [name, at] : places) {
     const bool left = at.x < middle.x - 1, centred = std::abs(at.x - middle.x) <= 1;
-    out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"10\" fill=\"#2f6feb\"/>\n"
-                       "<text text-anchor=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                       at.x, at.y, centred ? "middle" : left ? "end" : "start", at.x + (centred ? 0 : left ? -16 : 16),
-                       at.y + (centred ? (at.y < middle.y ? -18 : 30) : 4), escaped(name));
+    out += fmt::format(
+        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"10\" fill=\"#2f6feb\"/>\n"
+        "<text text-anchor=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+        at.x, at.y,
+        centred ? "middle"
+        : left  ? "end"
+                : "start",
+        at.x + (centred ? 0
+                : left  ? -16
+                        : 16),
+        at.y + (centred ? (at.y < middle.y ? -18 : 30) : 4), escaped(name));
   }
   return out + "</svg>\n";
 }

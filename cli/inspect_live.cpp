@@ -52,13 +52,13 @@ void follow_turns(context& c, const tail_filter& f) {
       if (c.print_json(turn)) continue;
       for (const auto& command : turn.value("commands", json::array())) {
         const bool good = command.value("ok", true);
-        c.out.line(fmt::format("{}  {}  {} {}  {}  {}", c.out.paint(style::dim, time_of_day(turn)),
-                               padded(plain(turn.value("actor", "")), 36),
-                               good ? c.out.paint(style::green, "✔") : c.out.paint(style::red, "✘"),
-                               c.out.paint(style::bold, plain(command.value("name", ""))),
-                               plain(command.value("principal", "")),
-                               c.out.paint(style::dim, good ? fmt::format("{} µs", number_in(command, "duration_us"))
-                                                            : plain(command.value("code", "")))));
+        c.out.line(fmt::format(
+            "{}  {}  {} {}  {}  {}", c.out.paint(style::dim, time_of_day(turn)),
+            padded(plain(turn.value("actor", "")), 36),
+            good ? c.out.paint(style::green, "✔") : c.out.paint(style::red, "✘"),
+            c.out.paint(style::bold, plain(command.value("name", ""))), plain(command.value("principal", "")),
+            c.out.paint(style::dim, good ? fmt::format("{} µs", number_in(command, "duration_us"))
+                                         : plain(command.value("code", "")))));
       }
     }
   }
@@ -82,27 +82,37 @@ void watch_busiest(context& c, const std::string& prefix, double seconds, int ti
       one["turns"] = was == turns_before.end() ? 0 : now - std::min(now, was->second);
     }
     std::stable_sort(actors.begin(), actors.end(), [](const json& a, const json& b) {
-      return std::pair(number_in(a, "turns"), number_in(a, "mailbox")) > std::pair(number_in(b, "turns"), number_in(b, "mailbox"));
+      return std::pair(number_in(a, "turns"), number_in(a, "mailbox")) >
+             std::pair(number_in(b, "turns"), number_in(b, "mailbox"));
     });
     // The first look only says where the counting begins.
     if (n > 0) {
       const auto rate = [&](const char* name) {
-        return static_cast<double>(number_in(host, name) - std::min(number_in(host, name), number_in(before, name))) / seconds;
+        return static_cast<double>(number_in(host, name) -
+                                   std::min(number_in(host, name), number_in(before, name))) /
+               seconds;
       };
       if (actors.size() > most_shown) actors.erase(actors.begin() + most_shown, actors.end());
-      if (!c.print_json({{"turns_per_second", rate("turns")}, {"commands_per_second", rate("commands")},
-                         {"awake", host.value("awake", 0)}, {"actors", actors}})) {
+      if (!c.print_json({{"turns_per_second", rate("turns")},
+                         {"commands_per_second", rate("commands")},
+                         {"awake", host.value("awake", 0)},
+                         {"actors", actors}})) {
         if (c.out.interactive()) c.out.write("\x1b[H\x1b[J");
         const auto& latency = host.at("turn_latency_us");
-        c.out.line(fmt::format("{}  {} of {} actors awake  {:.1f} turns/s  {:.1f} commands/s  {:.1f} messages/s  half {}  99 of 100 {}",
-                               c.out.paint(style::bold, local_time(now_ms()).substr(11)), number_in(host, "awake"),
-                               number_in(host, "actors"), rate("turns"), rate("commands"), rate("messages"),
-                               quantile(before["turn_latency_us"], latency, 0.5), quantile(before["turn_latency_us"], latency, 0.99)));
+        c.out.line(
+            fmt::format("{}  {} of {} actors awake  {:.1f} turns/s  {:.1f} commands/s  {:.1f} messages/s  "
+                        "half {}  99 of 100 {}",
+                        c.out.paint(style::bold, local_time(now_ms()).substr(11)), number_in(host, "awake"),
+                        number_in(host, "actors"), rate("turns"), rate("commands"), rate("messages"),
+                        quantile(before["turn_latency_us"], latency, 0.5),
+                        quantile(before["turn_latency_us"], latency, 0.99)));
         table t({"KEY", "TURNS/S", "MAILBOX", "OUTBOX", "EFFECTS", "FEEDS", "SIZE"}, {6, 5, 4});
         for (const auto& one : actors) {
-          t.row({shown(one.at("key")), fmt::format("{:.1f}", static_cast<double>(number_in(one, "turns")) / seconds),
+          t.row({shown(one.at("key")),
+                 fmt::format("{:.1f}", static_cast<double>(number_in(one, "turns")) / seconds),
                  std::to_string(number_in(one, "mailbox")), std::to_string(number_in(one, "outbox")),
-                 std::to_string(number_in(one, "effects")), std::to_string(number_in(one, "feeds")), bytes(number_in(one, "bytes"))});
+                 std::to_string(number_in(one, "effects")), std::to_string(number_in(one, "feeds")),
+                 bytes(number_in(one, "bytes"))});
         }
         c.out.write(t.text(c.out));
       }

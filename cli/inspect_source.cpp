@@ -17,7 +17,9 @@ class served final : public inspect_source {
  public:
   explicit served(api& server) : server_(server) {}
 
-  json all(const std::string& what, const wire::query& q) override { return server_.get(with("/v1/inspect/" + what, q)); }
+  json all(const std::string& what, const wire::query& q) override {
+    return server_.get(with("/v1/inspect/" + what, q));
+  }
   json one(const std::string& key, const std::string& what, const wire::query& q) override {
     return server_.get(with(path(key) + (what.empty() ? "" : "/" + what), q));
   }
@@ -26,7 +28,9 @@ class served final : public inspect_source {
   }
 
  private:
-  static std::string path(const std::string& key) { return "/v1/inspect/actors/" + wire::percent_encode(key, true); }
+  static std::string path(const std::string& key) {
+    return "/v1/inspect/actors/" + wire::percent_encode(key, true);
+  }
   static std::string with(std::string path, const wire::query& q) {
     return q.all().empty() ? path : path + '?' + q.encode();
   }
@@ -56,13 +60,15 @@ class at_rest final : public inspect_source {
     if (what == "timers") return told(looking_.list(waiting::timers, below));
     if (what == "dead") return told(looking_.dead(below));
     if (what == "graph") return told(looking_.graph(below));
-    throw failure(fmt::format("a data folder at rest has no {}", what), "start its server: troupe serve --data DIR");
+    throw failure(fmt::format("a data folder at rest has no {}", what),
+                  "start its server: troupe serve --data DIR");
   }
 
   json one(const std::string& name, const std::string& what, const wire::query& q) override {
     const auto k = known(name);
     if (what == "history") {
-      return told(looking_.history(k, number(q, "after", 0), number(q, "limit", 100), q.boolean("newest").value_or(false)));
+      return told(looking_.history(k, number(q, "after", 0), number(q, "limit", 100),
+                                   q.boolean("newest").value_or(false)));
     }
     if (what == "at") return told(looking_.at(k, number(q, "turn", 0), q.text("table")));
     if (what == "diff") return told(looking_.diff(k, number(q, "from", 0), number(q, "to", 0)));

@@ -1,5 +1,5 @@
-// Where `troupe inspect` looks: at a running server, or straight into a data folder at rest. Both answer the same.
-// docs/protocol.md has what is asked and answered, under /v1/inspect.
+// Where `troupe inspect` looks: at a running server, or straight into a data folder at rest. Both answer the
+// same. docs/protocol.md has what is asked and answered, under /v1/inspect.
 #pragma once
 
 #include <memory>
@@ -26,8 +26,8 @@ class inspect_source {
   virtual json sql(const std::string& key, const std::string& statement) = 0;
 };
 
-/// The server that is named or runs on the data folder; the folder itself (--data, or .troupe) where none does. Throws
-/// failure when there is neither.
+/// The server that is named or runs on the data folder; the folder itself (--data, or .troupe) where none
+/// does. Throws failure when there is neither.
 std::unique_ptr<inspect_source> source_of(context&);
 
 }  // namespace troupe::cli

@@ -12,13 +12,15 @@ constexpr std::size_t longest_cell = 48;
 
 std::string key_text(const json& key) {
   std::string text;
-  for (const auto& part : key.is_array() ? key : json::array({key})) text += (text.empty() ? "" : ",") + shown(part);
+  for (const auto& part : key.is_array() ? key : json::array({key}))
+    text += (text.empty() ? "" : ",") + shown(part);
   return text;
 }
 
 /// Times are milliseconds since 1970; columns of that name hold them.
 std::string cell_text(const std::string& column, const json& value) {
-  if ((column == "time" || column == "due" || column == "deadline") && value.is_number() && value.get<std::int64_t>() > 0) {
+  if ((column == "time" || column == "due" || column == "deadline") && value.is_number() &&
+      value.get<std::int64_t>() > 0) {
     return local_time(value.get<std::int64_t>());
   }
   return shown(value);
@@ -29,7 +31,8 @@ std::string cell_text(const std::string& column, const json& value) {
 std::string shown(const json& value) {
   if (value.is_null()) return "-";
   if (value.is_number_float()) return fmt::format("{:.1f}", value.get<double>());
-  return plain(value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace));
+  return plain(value.is_string() ? value.get<std::string>()
+                                 : value.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 std::uint64_t number_in(const json& object, const char* name) {
@@ -54,11 +57,13 @@ void write_tree(terminal& out, const json& value, int depth) {
 
 void write_change(terminal& out, const json& change) {
   if (!change.is_array() || change.size() < 4) {
-    return out.line(fmt::format("    {} more changes than a turn records", change.is_array() && change.size() > 1 ? shown(change[1]) : "?"));
+    return out.line(fmt::format("    {} more changes than a turn records",
+                                change.is_array() && change.size() > 1 ? shown(change[1]) : "?"));
   }
   const auto op = change[0].get<std::string>();
   const auto colour = op == "+" ? style::green : op == "-" ? style::red : style::yellow;
-  std::string text = fmt::format("    {} {}[{}]", out.paint(colour, op), shown(change[1]), key_text(change[2]));
+  std::string text =
+      fmt::format("    {} {}[{}]", out.paint(colour, op), shown(change[1]), key_text(change[2]));
   for (const auto& [column, value] : change[3].items()) {
     text += fmt::format("  {} ", out.paint(style::dim, plain(column)));
     text += op == "~" ? fmt::format("{} → {}", shown(value.at(0)), shown(value.at(1))) : shown(value);
@@ -69,16 +74,20 @@ void write_change(terminal& out, const json& change) {
 void write_command(terminal& out, const json& one, bool changes) {
   const bool good = one.value("ok", true);
   const auto by = one.value("principal", "");
-  out.line(fmt::format("{} {}  turn {}  {} {}  {}  {}", out.paint(style::dim, std::to_string(number_in(one, "seq"))),
-                       out.paint(style::dim, one["time"].is_number() ? local_time(one["time"]) : shown(one["time"])),
-                       number_in(one, "turn"), good ? out.paint(style::green, "✔") : out.paint(style::red, "✘"),
-                       out.paint(style::bold, shown(one.at("name"))), plain(by.empty() ? shown(one.value("from", json())) : by),
-                       out.paint(style::dim, fmt::format("{} µs", number_in(one, "duration_us")))));
+  out.line(fmt::format(
+      "{} {}  turn {}  {} {}  {}  {}", out.paint(style::dim, std::to_string(number_in(one, "seq"))),
+      out.paint(style::dim, one["time"].is_number() ? local_time(one["time"]) : shown(one["time"])),
+      number_in(one, "turn"), good ? out.paint(style::green, "✔") : out.paint(style::red, "✘"),
+      out.paint(style::bold, shown(one.at("name"))),
+      plain(by.empty() ? shown(one.value("from", json())) : by),
+      out.paint(style::dim, fmt::format("{} µs", number_in(one, "duration_us")))));
   const auto room = out.width();
-  if (const auto from = one.value("sender", ""); one.value("from", "") == "actor") out.line(cut("    from   " + plain(from), room));
+  if (const auto from = one.value("sender", ""); one.value("from", "") == "actor")
+    out.line(cut("    from   " + plain(from), room));
   if (one.contains("body")) out.line(cut("    body   " + shown(one["body"]), room));
   if (one.contains("result")) out.line(cut("    result " + shown(one["result"]), room));
-  if (one.contains("error")) out.line(cut("    " + out.paint(style::red, "error  " + shown(one["error"])), room));
+  if (one.contains("error"))
+    out.line(cut("    " + out.paint(style::red, "error  " + shown(one["error"])), room));
   if (!changes) return;
   for (const auto& change : one.value("changes", json::array())) write_change(out, change);
 }
@@ -90,13 +99,15 @@ void write_rows(terminal& out, const json& rows, const std::vector<std::string>&
   }
   std::vector<std::string> heads;
   for (auto head : names) {
-    std::ranges::transform(head, head.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::ranges::transform(head, head.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     heads.push_back(plain(head));
   }
   table t(heads);
   for (const auto& row : rows) {
     std::vector<std::string> cells;
-    for (const auto& name : names) cells.push_back(cut(cell_text(name, row.value(name, json())), longest_cell));
+    for (const auto& name : names)
+      cells.push_back(cut(cell_text(name, row.value(name, json())), longest_cell));
     t.row(std::move(cells));
   }
   out.write(t.text(out));

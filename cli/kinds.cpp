@@ -11,8 +11,9 @@
 namespace troupe::cli {
 
 const std::vector<const kind*>& kinds_of_troupe() {
-  static const std::vector<const kind*> all{&actors::access(),  &actors::capacity(), &actors::organization(), &actors::task(),
-                                            &actors::session(), &actors::sandbox(),  &actors::audit_log()};
+  static const std::vector<const kind*> all{&actors::access(),   &actors::capacity(), &actors::organization(),
+                                            &actors::task(),     &actors::session(),  &actors::sandbox(),
+                                            &actors::audit_log()};
   return all;
 }
 
@@ -22,6 +23,8 @@ std::vector<std::string> names_of_kinds() {
   return names;
 }
 
-std::vector<std::string> backed_up_beside_actors() { return {"secrets"}; }
+std::vector<std::string> backed_up_beside_actors() {
+  return {"secrets"};
+}
 
 }  // namespace troupe::cli

@@ -26,13 +26,14 @@ class alarms {
   using ticket = std::pair<time, std::uint64_t>;
 
   ticket at(time due, std::function<void()> f);
-  ticket after(std::chrono::milliseconds delay, std::function<void()> f) { return at(clock_.steady() + delay, std::move(f)); }
+  ticket after(std::chrono::milliseconds delay, std::function<void()> f) {
+    return at(clock_.steady() + delay, std::move(f));
+  }
   /// Frees what it holds; does nothing when it has rung. It may be ringing now.
   void cancel(const ticket&);
   std::size_t waiting() const;
 
  private:
-
   void stretch();
 
   const clock& clock_;

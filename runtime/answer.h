@@ -17,7 +17,7 @@ using nlohmann::json;
 /// A result, or the problem why there is none. Handlers `return json{…};` or `return conflict("…", "…");`.
 class answer {
  public:
-  answer(json result) : is_(std::move(result)) {}      // NOLINT: a handler returns either by its plain value
+  answer(json result) : is_(std::move(result)) {}       // NOLINT: a handler returns either by its plain value
   answer(troupe::problem why) : is_(std::move(why)) {}  // NOLINT
 
   bool ok() const { return is_.index() == 0; }
@@ -30,10 +30,13 @@ class answer {
 };
 
 /// The answer of a handler that has nothing to say: {}.
-inline answer done() { return json::object(); }
+inline answer done() {
+  return json::object();
+}
 
 /// The body of a command that a row with from effect() or reply() takes:
-/// {"ok":true,"result":…,"context":…} or {"ok":false,"error":{problem},"context":…}, with "effect": its id for effects.
+/// {"ok":true,"result":…,"context":…} or {"ok":false,"error":{problem},"context":…}, with "effect": its id
+/// for effects.
 struct outcome {
   std::string effect;
   std::variant<json, troupe::problem> is;

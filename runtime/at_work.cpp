@@ -101,6 +101,8 @@ at_work::mark::mark(at_work& all, const key& k) {
   current = slot;
 }
 
-at_work::mark::~mark() { current = nullptr; }
+at_work::mark::~mark() {
+  current = nullptr;
+}
 
 }  // namespace troupe

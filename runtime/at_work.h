@@ -1,7 +1,8 @@
 // In whose stretch a process crashed: one slot for each thread in a mapped file, which survives the process.
 //
-// Recovery blames nobody else: a server that is killed from outside, by the kernel for want of memory too, takes no actor
-// for the cause. Not synced, since a loop of crashes is a matter of processes and not of power.
+// Recovery blames nobody else: a server that is killed from outside, by the kernel for want of memory too,
+// takes no actor for the cause. Not synced, since a loop of crashes is a matter of processes and not of
+// power.
 #pragma once
 
 #include <filesystem>
@@ -15,8 +16,9 @@ namespace troupe {
 /// Marks are made on any thread; they neither allocate nor lock, but for a thread's first.
 class at_work {
  public:
-  /// Reads what the last process left, then begins anew. Without the file (no room, no rights) nobody is ever blamed.
-  /// Looks at the crashes of this process, unless something else does already (a sanitizer, an embedding program).
+  /// Reads what the last process left, then begins anew. Without the file (no room, no rights) nobody is ever
+  /// blamed. Looks at the crashes of this process, unless something else does already (a sanitizer, an
+  /// embedding program).
   explicit at_work(const std::filesystem::path& file);
   ~at_work();
   at_work(const at_work&) = delete;

@@ -82,7 +82,8 @@ class copier {
     for (const auto& name : options_.also) {
       if (!fs::exists(data_ / name)) continue;
       fs::create_directories((work_ / "data" / name).parent_path());
-      fs::copy(data_ / name, work_ / "data" / name, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+      fs::copy(data_ / name, work_ / "data" / name,
+               fs::copy_options::recursive | fs::copy_options::overwrite_existing);
     }
   }
 
@@ -99,10 +100,12 @@ class copier {
 
   backup_result finish() {
     result_.actors = taken_.size();
-    result_.copied = static_cast<std::size_t>(std::ranges::count(taken_, true, [](const auto& t) { return t.second; }));
+    result_.copied =
+        static_cast<std::size_t>(std::ranges::count(taken_, true, [](const auto& t) { return t.second; }));
     result_.unchanged = result_.actors - result_.copied;
     result_.at = place_ / name_;
-    nlohmann::json about{{"format", backup_format}, {"made_at", to_ms(system_clock().now())}, {"actors", result_.actors}};
+    nlohmann::json about{
+        {"format", backup_format}, {"made_at", to_ms(system_clock().now())}, {"actors", result_.actors}};
     std::ofstream(work_ / manifest) << about.dump() << '\n';
     sync_tree(work_);
     fs::rename(work_, result_.at);
@@ -115,7 +118,8 @@ class copier {
  private:
   void report(std::string_view what, std::size_t done, std::size_t all) const {
     if (options_.progress && !options_.progress(what, done, all))
-      throw storage::error(storage::failure::interrupted, 0, work_, "the backup to " + place_.string() + " was stopped");
+      throw storage::error(storage::failure::interrupted, 0, work_,
+                           "the backup to " + place_.string() + " was stopped");
   }
 
   void copy(const key& k) {
@@ -141,7 +145,8 @@ class copier {
     for (const auto& e : fs::directory_iterator(from, ec)) {
       const auto name = e.path().filename();
       if (!e.is_regular_file(ec) || is_own_file(e.path()) || fs::exists(to / name)) continue;
-      const bool same = !earlier.empty() && fs::exists(earlier / name) && fs::file_size(earlier / name) == e.file_size() &&
+      const bool same = !earlier.empty() && fs::exists(earlier / name) &&
+                        fs::file_size(earlier / name) == e.file_size() &&
                         fs::last_write_time(earlier / name) == e.last_write_time();
       if (same) {
         fs::create_hard_link(earlier / name, to / name);
@@ -163,7 +168,9 @@ class copier {
 
 class held_delivery {
  public:
-  explicit held_delivery(host_core& c) : core_(c), since_(std::chrono::steady_clock::now()) { core_.hold_delivery(); }
+  explicit held_delivery(host_core& c) : core_(c), since_(std::chrono::steady_clock::now()) {
+    core_.hold_delivery();
+  }
   ~held_delivery() { core_.resume_delivery(); }
   std::chrono::milliseconds lasted() const {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - since_);
@@ -201,7 +208,8 @@ backup_result back_up(host& h, const fs::path& place, const backup_options& o) {
 
 backup_result back_up(const fs::path& data, const fs::path& place, const backup_options& o) {
   if (!fs::exists(data / "host.sqlite")) {
-    throw storage::error(storage::failure::missing, 0, data, data.string() + " is no data folder: it has no host.sqlite");
+    throw storage::error(storage::failure::missing, 0, data,
+                         data.string() + " is no data folder: it has no host.sqlite");
   }
   const data_lock lock(data);
   copier c(data, place, o);
@@ -213,15 +221,16 @@ std::vector<fs::path> backups_in(const fs::path& place) {
   std::vector<fs::path> all;
   std::error_code ec;
   for (const auto& e : fs::directory_iterator(place, ec)) {
-    if (!e.path().filename().string().starts_with('.') && fs::exists(e.path() / manifest)) all.push_back(e.path());
+    if (!e.path().filename().string().starts_with('.') && fs::exists(e.path() / manifest))
+      all.push_back(e.path());
   }
   std::ranges::sort(all);
   return all;
 }
 
 nlohmann::json to_json(const backup_result& r) {
-  return {{"at", r.at.string()}, {"actors", r.actors},   {"copied", r.copied},
-          {"unchanged", r.unchanged}, {"bytes", r.bytes}, {"held_ms", r.held.count()}};
+  return {{"at", r.at.string()},      {"actors", r.actors}, {"copied", r.copied},
+          {"unchanged", r.unchanged}, {"bytes", r.bytes},   {"held_ms", r.held.count()}};
 }
 
 }  // namespace troupe

@@ -1,8 +1,9 @@
 // Copies of a data folder that hold together, and a data folder made of one.
 //
-// A place for backups holds one folder per backup, named by its time; files that did not change since the one before are
-// hard links to it. Each is whole by itself: `backup.json`, and the files below `data`. What is unfinished has a name
-// that begins with a dot and is taken away by the next backup. docs/turns.md says why a cut is consistent.
+// A place for backups holds one folder per backup, named by its time; files that did not change since the one
+// before are hard links to it. Each is whole by itself: `backup.json`, and the files below `data`. What is
+// unfinished has a name that begins with a dot and is taken away by the next backup. docs/turns.md says why a
+// cut is consistent.
 #pragma once
 
 #include <chrono>
@@ -43,7 +44,8 @@ nlohmann::json to_json(const backup_result&);
 /// Of a running host, which goes on. Blocking; not on a scheduler thread.
 backup_result back_up(host&, const std::filesystem::path& place, const backup_options& = {});
 /// Of a folder that no server has; throws data_folder_in_use.
-backup_result back_up(const std::filesystem::path& data, const std::filesystem::path& place, const backup_options& = {});
+backup_result back_up(const std::filesystem::path& data, const std::filesystem::path& place,
+                      const backup_options& = {});
 
 /// Finished backups of a place, oldest first.
 std::vector<std::filesystem::path> backups_in(const std::filesystem::path& place);
@@ -55,9 +57,11 @@ struct restore_result {
 };
 nlohmann::json to_json(const restore_result&);
 
-/// Makes the data folder `data`, which must not be there or be empty, of a backup (or of the newest of a place). Every
-/// actor gets a new incarnation, known to all whom it exchanged messages with: what clients remember of the time after
-/// the backup is recognized as of another life, and what was under way is sent again, to be applied once.
-restore_result restore(const std::filesystem::path& backup, const std::filesystem::path& data, const backup_options& = {});
+/// Makes the data folder `data`, which must not be there or be empty, of a backup (or of the newest of a
+/// place). Every actor gets a new incarnation, known to all whom it exchanged messages with: what clients
+/// remember of the time after the backup is recognized as of another life, and what was under way is sent
+/// again, to be applied once.
+restore_result restore(const std::filesystem::path& backup, const std::filesystem::path& data,
+                       const backup_options& = {});
 
 }  // namespace troupe

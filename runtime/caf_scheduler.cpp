@@ -1,5 +1,5 @@
-// The only file that knows CAF (0.17.6). A runner is an event-based actor whose unbounded mailbox carries nothing but
-// "there is work": what the work is stands in bounded queues of our own.
+// The only file that knows CAF (0.17.6). A runner is an event-based actor whose unbounded mailbox carries
+// nothing but "there is work": what the work is stands in bounded queues of our own.
 #include <condition_variable>
 #include <mutex>
 

@@ -50,8 +50,8 @@ class catalog {
   explicit catalog(const std::vector<const kind*>&);
 
   const known_kind* find(std::string_view name) const;
-  /// Whether every ancestor is of a kind too: folders below an actor that are none of ours (a sandbox's files) hold no
-  /// actors, whatever lies in them.
+  /// Whether every ancestor is of a kind too: folders below an actor that are none of ours (a sandbox's
+  /// files) hold no actors, whatever lies in them.
   bool knows_all_of(const key&) const;
   const std::vector<const kind*>& kinds() const { return kinds_; }
 

@@ -19,9 +19,15 @@ constexpr std::size_t max_held = 256;
 
 }  // namespace
 
-void cell::sink::arrive(outcome_item i) { push(std::move(i)); }
-void cell::sink::arrive(batch_item i) { push(std::move(i)); }
-void cell::sink::arrive(feed_end_item i) { push(std::move(i)); }
+void cell::sink::arrive(outcome_item i) {
+  push(std::move(i));
+}
+void cell::sink::arrive(batch_item i) {
+  push(std::move(i));
+}
+void cell::sink::arrive(feed_end_item i) {
+  push(std::move(i));
+}
 
 void cell::sink::push(mailbox_item item) {
   const auto c = owner.lock();
@@ -158,9 +164,11 @@ bool cell::open() {
       leave();
       return false;
     }
-    if (!exists) create_file();
-    else db_ = std::make_unique<storage::database>(
-             file, storage::open_options{.sync = host_.options.sync, .create = false});
+    if (!exists)
+      create_file();
+    else
+      db_ = std::make_unique<storage::database>(
+          file, storage::open_options{.sync = host_.options.sync, .create = false});
     load(!entry || entry->creating || !exists);
     host_.count.wakes.fetch_add(1, std::memory_order_relaxed);
     pause_ = {};
@@ -172,7 +180,8 @@ bool cell::open() {
       // Nothing of this is recorded, so that the program that wrote the file finds everything as it was.
       refuse_all(unavailable("newer_version", self_.str() + ": " + e.what(), 60));
       leave();
-    } else if (e.kind() == failure::corrupt || e.kind() == failure::misuse || e.kind() == failure::constraint) {
+    } else if (e.kind() == failure::corrupt || e.kind() == failure::misuse ||
+               e.kind() == failure::constraint) {
       quarantine(e.what());
     } else {
       stall(e.what());
@@ -191,7 +200,8 @@ void cell::create_file() {
   make_durable_folders(folder);
   const storage::schema schemas[] = {{"runtime", runtime_tables()},
                                      {known_.declared().name, known_.declared().schema.migrations}};
-  db_ = std::make_unique<storage::database>(folder / "actor.sqlite", storage::open_options{.sync = host_.options.sync});
+  db_ = std::make_unique<storage::database>(folder / "actor.sqlite",
+                                            storage::open_options{.sync = host_.options.sync});
   db_->migrate(schemas);
   db_->run("INSERT OR IGNORE INTO rt_meta VALUES (1, ?, ?, ?, 0, 0, 0)", self_.str(), host_.ids.incarnation(),
            to_ms(now));
@@ -216,7 +226,8 @@ void cell::load(bool index) {
     // Its creation was cut off before the first row.
     at_ = {host_.ids.incarnation(), 0};
     turn_ = 0;
-    db_->run("INSERT INTO rt_meta VALUES (1, ?, ?, ?, 0, 0, 0)", self_.str(), at_.incarnation, to_ms(host_.time.now()));
+    db_->run("INSERT INTO rt_meta VALUES (1, ?, ?, ?, 0, 0, 0)", self_.str(), at_.incarnation,
+             to_ms(host_.time.now()));
   } else if (key_of_file != self_.str()) {
     throw storage::error(storage::failure::corrupt, 0, db_->file(),
                          "the file " + db_->file().string() + " belongs to the actor " + key_of_file +
@@ -227,9 +238,10 @@ void cell::load(bool index) {
   db_->record_changes(recorder_.get());
   // Memory of before a reopen is of durable rows and still holds; a fresh wake reads them.
   if (!work_) {
-    work_ = std::make_unique<work>(
-        self_, work::drivers{host_.effects, host_.feeds, *host_.alarm, host_.time, host_.options.limits.effects_at_once},
-        sink_);
+    work_ = std::make_unique<work>(self_,
+                                   work::drivers{host_.effects, host_.feeds, *host_.alarm, host_.time,
+                                                 host_.options.limits.effects_at_once},
+                                   sink_);
     resume_work(retired);
   }
   next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
@@ -256,7 +268,8 @@ void cell::resume_work(bool retired) {
   if (db_->one<std::int64_t>("SELECT 1 FROM rt_effects LIMIT 1")) {
     db_->run("UPDATE rt_effects SET attempt = attempt + 1");
     db_->each(
-        "SELECT id, number, kind, resource, body, outcome, context, principal, attempt, deadline FROM rt_effects "
+        "SELECT id, number, kind, resource, body, outcome, context, principal, attempt, deadline FROM "
+        "rt_effects "
         "ORDER BY number",
         [&](const storage::row& r) { out.effects.push_back(read_effect(r)); });
   }
@@ -276,7 +289,8 @@ void cell::close_file() {
 }
 
 void cell::try_sleep() {
-  if (!mailbox_.empty() || !held_.empty() || !outbox_.empty() || !own_items_.empty() || !work_->empty()) return;
+  if (!mailbox_.empty() || !held_.empty() || !outbox_.empty() || !own_items_.empty() || !work_->empty())
+    return;
   if (!settled_rows_.empty()) {
     if (host_.delivery_held()) return;
     run_turn({}, {});
@@ -373,7 +387,9 @@ void cell::fault(const std::string& what) {
   while (!faults_.empty() && faults_.front() + fault_window < now) faults_.pop_front();
 }
 
-bool cell::too_many_faults() const { return faults_.size() >= max_faults; }
+bool cell::too_many_faults() const {
+  return faults_.size() >= max_faults;
+}
 
 void cell::stall(const std::string& why) {
   pause_ = longer(pause_);
@@ -424,8 +440,9 @@ void cell::want_sleep() {
 }
 
 void cell::expire(std::chrono::steady_clock::time_point now) {
-  const problem why{504, "timed_out", "no answer in time from " + self_.str() +
-                                          "; the command may still be applied: ask again with the same id"};
+  const problem why{504, "timed_out",
+                    "no answer in time from " + self_.str() +
+                        "; the command may still be applied: ask again with the same id"};
   for (auto& item : mailbox_.take_expired(now)) refuse(std::move(item), why);
 }
 
@@ -435,8 +452,15 @@ void cell::ring(timestamp now) {
 
 void cell::note_figures(bool asleep) {
   std::lock_guard lock(look_mutex_);
-  look_ = {mailbox_.size(), outbox_.size(), work_ ? work_->effects() : 0, work_ ? work_->feeds() : 0,
-           turn_, at_.revision, at_.incarnation, quarantined_, asleep};
+  look_ = {mailbox_.size(),
+           outbox_.size(),
+           work_ ? work_->effects() : 0,
+           work_ ? work_->feeds() : 0,
+           turn_,
+           at_.revision,
+           at_.incarnation,
+           quarantined_,
+           asleep};
 }
 
 cell::figures cell::look() const {
@@ -449,7 +473,9 @@ cell::figures cell::look() const {
 void cell::shut() {
   refuse_all(unavailable("shutting_down", "the server is shutting down"));
   for (auto& out : held_) {
-    for (auto& w : out.replies) w.answer(reply{unavailable("unknown", "the server stopped before this was known to be durable; ask again with the same id")});
+    for (auto& w : out.replies)
+      w.answer(reply{unavailable(
+          "unknown", "the server stopped before this was known to be durable; ask again with the same id")});
   }
   held_.clear();
   if (!db_) return;
@@ -458,14 +484,18 @@ void cell::shut() {
   try {
     const auto due = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
     close_file();
-    if (owes) host_.dir.stopped(self_, at_, turn_, host_.time.now());
-    else host_.dir.asleep(self_, at_, turn_, host_.time.now(), due);
+    if (owes)
+      host_.dir.stopped(self_, at_, turn_, host_.time.now());
+    else
+      host_.dir.asleep(self_, at_, turn_, host_.time.now(), due);
   } catch (const std::exception& e) {
     host_.log("stop", self_.str() + ": " + e.what());
   }
 }
 
-id_source& cell::ids() const { return host_.ids; }
+id_source& cell::ids() const {
+  return host_.ids;
+}
 
 lane cell::lane_at(const key& target, std::string_view command) const {
   const auto* kind = host_.kinds.find(target.kind());
@@ -473,7 +503,8 @@ lane cell::lane_at(const key& target, std::string_view command) const {
   return row ? row->row->in : lane::interactive;
 }
 
-std::chrono::milliseconds cell::default_deadline(std::string_view effect, std::chrono::milliseconds otherwise) const {
+std::chrono::milliseconds cell::default_deadline(std::string_view effect,
+                                                 std::chrono::milliseconds otherwise) const {
   const auto it = host_.effects.find(effect);
   return it == host_.effects.end() ? otherwise : it->second.deadline;
 }

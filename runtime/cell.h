@@ -1,8 +1,8 @@
 // One awake actor: its file, its mailbox, and the stretches in which it works.
 //
-// A stretch is one uninterrupted run on one thread: one turn, or one read. Between stretches the cell only holds state.
-// The order inside a turn is the promise of the runtime: rows first, commit, gate, and only then replies, messages,
-// effects, entries and snapshots (cell_release.cpp).
+// A stretch is one uninterrupted run on one thread: one turn, or one read. Between stretches the cell only
+// holds state. The order inside a turn is the promise of the runtime: rows first, commit, gate, and only then
+// replies, messages, effects, entries and snapshots (cell_release.cpp).
 #pragma once
 
 #include <atomic>
@@ -53,8 +53,8 @@ struct turn_output {
   bool resumed = false;
 };
 
-/// Owned by the host's table of awake actors and by the stretch that runs. push() and later() from any thread; the rest
-/// inside stretches.
+/// Owned by the host's table of awake actors and by the stretch that runs. push() and later() from any
+/// thread; the rest inside stretches.
 class cell final : public turn_owner, public std::enable_shared_from_this<cell> {
  public:
   cell(host_core&, key, const known_kind&);
@@ -81,7 +81,8 @@ class cell final : public turn_owner, public std::enable_shared_from_this<cell> 
   std::uint64_t& last_number(const key& target, lane) override;
   std::uint64_t& last_entry(std::string_view stream) override;
   std::uint64_t& effect_count() override { return effect_count_; }
-  std::chrono::milliseconds default_deadline(std::string_view effect, std::chrono::milliseconds otherwise) const override;
+  std::chrono::milliseconds default_deadline(std::string_view effect,
+                                             std::chrono::milliseconds otherwise) const override;
   void check_outbox(const turn_state&) const override;
 
   // For reads (host.cpp), inside a stretch.

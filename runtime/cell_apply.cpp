@@ -1,7 +1,7 @@
 // What each kind of command does inside a turn: looked up if it came before, checked, handled, recorded.
-#include <sodium.h>
-
 #include <algorithm>
+
+#include <sodium.h>
 
 #include "runtime/cell.h"
 #include "runtime/cell_parts.h"
@@ -25,8 +25,10 @@ std::string fingerprint(std::string_view name, std::string_view body) {
 
 json outcome_body(const answer& a, const json& context) {
   json body{{"ok", a.ok()}, {"context", context}};
-  if (a.ok()) body["result"] = a.result();
-  else body["error"] = a.problem();
+  if (a.ok())
+    body["result"] = a.result();
+  else
+    body["error"] = a.problem();
   return body;
 }
 
@@ -34,34 +36,43 @@ json outcome_body(const answer& a, const json& context) {
 
 void cell::apply(turn_state& state, turn_output& out, client_item& item) {
   auto& c = item.command;
-  const auto answer_now = [&](problem why) { out.replies.push_back({item.answer, reply{std::move(why), turn_, at_}, {}, {}}); };
+  const auto answer_now = [&](problem why) {
+    out.replies.push_back({item.answer, reply{std::move(why), turn_, at_}, {}, {}});
+  };
   if (retired_ || state.retired) return answer_now(not_found(self_.str() + " was deleted"));
   if (host_.time.steady() > item.deadline) {
-    return answer_now({504, "timed_out", c.name + " waited longer than its timeout at " + self_.str() + " and was not applied"});
+    return answer_now(
+        {504, "timed_out",
+         c.name + " waited longer than its timeout at " + self_.str() + " and was not applied"});
   }
   if (!item.from_host) {
-    if (auto why = host_.check(c.principal, self_, item.known->row->sender.role())) return answer_now(std::move(*why));
+    if (auto why = host_.check(c.principal, self_, item.known->row->sender.role()))
+      return answer_now(std::move(*why));
   }
   const auto body = c.body.dump();
   const auto hash = fingerprint(c.name, body);
   const std::string sender = item.from_host ? "host" : c.principal;
   bool known = false;
-  db_->each("SELECT hash, ok, result, turn FROM rt_inbox WHERE sender = ? AND id = ? AND hash IS NOT NULL",
-            [&](const storage::row& r) {
-              known = true;
-              if (storage::as_text(r.get<storage::blob_view>(0)) != hash) {
-                return answer_now(unprocessable("id_reused", "the command id " + c.id + " was used for another command or body; "
-                                                             "make a new id for each intention"));
-              }
-              const auto recorded = json::parse(r.get<std::string_view>(2));
-              reply again;
-              if (r.get<bool>(1)) again.is = recorded;
-              else again.is = recorded.get<problem>();
-              again.turn = static_cast<std::uint64_t>(r.get<std::int64_t>(3));
-              again.at = at_;
-              out.replies.push_back({item.answer, std::move(again), {}, {}});
-            },
-            sender, c.id);
+  db_->each(
+      "SELECT hash, ok, result, turn FROM rt_inbox WHERE sender = ? AND id = ? AND hash IS NOT NULL",
+      [&](const storage::row& r) {
+        known = true;
+        if (storage::as_text(r.get<storage::blob_view>(0)) != hash) {
+          return answer_now(unprocessable("id_reused", "the command id " + c.id +
+                                                           " was used for another command or body; "
+                                                           "make a new id for each intention"));
+        }
+        const auto recorded = json::parse(r.get<std::string_view>(2));
+        reply again;
+        if (r.get<bool>(1))
+          again.is = recorded;
+        else
+          again.is = recorded.get<problem>();
+        again.turn = static_cast<std::uint64_t>(r.get<std::int64_t>(3));
+        again.at = at_;
+        out.replies.push_back({item.answer, std::move(again), {}, {}});
+      },
+      sender, c.id);
   if (known) return;
   state.from = {item.from_host ? sender::type::host : sender::type::client, {}};
   const bool secrets = item.known->body && item.known->body->has_secrets();
@@ -70,13 +81,16 @@ void cell::apply(turn_state& state, turn_output& out, client_item& item) {
     const auto a = handle(state, out, *item.known->row, c.body,
                           {item.from_host ? 5 : 0, sender, c.principal, c.id, secrets ? shown : body, &hash});
     reply r;
-    if (a.ok()) r.is = a.result();
-    else r.is = a.problem();
+    if (a.ok())
+      r.is = a.result();
+    else
+      r.is = a.problem();
     r.turn = state.number;
     r.at = {at_.incarnation, state.own_written ? state.number : at_.revision};
     out.replies.push_back({item.answer, std::move(r), sender, c.id});
   } catch (const backpressure&) {
-    answer_now(too_many("backpressure", self_.str() + " has too many messages waiting for other actors; try again later", 1));
+    answer_now(too_many("backpressure",
+                        self_.str() + " has too many messages waiting for other actors; try again later", 1));
   }
 }
 
@@ -94,21 +108,23 @@ void cell::apply(turn_state& state, turn_output& out, message_item& item) {
   auto mark = marks_.find(at);
   if (mark == marks_.end()) {
     mark = marks_.emplace(at, inbound{}).first;
-    db_->each("SELECT incarnation, number FROM rt_marks WHERE sender = ? AND lane = ?",
-              [&](const storage::row& r) {
-                mark->second = {r.get<std::string>(0), static_cast<std::uint64_t>(r.get<std::int64_t>(1))};
-              },
-              m.from.str(), static_cast<int>(m.in));
+    db_->each(
+        "SELECT incarnation, number FROM rt_marks WHERE sender = ? AND lane = ?",
+        [&](const storage::row& r) {
+          mark->second = {r.get<std::string>(0), static_cast<std::uint64_t>(r.get<std::int64_t>(1))};
+        },
+        m.from.str(), static_cast<int>(m.in));
   }
   auto& s = settlement_for(out, m);
   const auto last = mark->second.incarnation == m.from_incarnation ? mark->second.number : 0;
   if (m.number <= last) {
     s.upto = std::max(s.upto, last);
-    db_->each("SELECT number, error FROM rt_rejections WHERE sender = ? AND lane = ? AND number = ?",
-              [&](const storage::row& r) {
-                s.rejected.push_back({m.number, json::parse(r.get<std::string_view>(1)).get<problem>()});
-              },
-              m.from.str(), static_cast<int>(m.in), static_cast<std::int64_t>(m.number));
+    db_->each(
+        "SELECT number, error FROM rt_rejections WHERE sender = ? AND lane = ? AND number = ?",
+        [&](const storage::row& r) {
+          s.rejected.push_back({m.number, json::parse(r.get<std::string_view>(1)).get<problem>()});
+        },
+        m.from.str(), static_cast<int>(m.in), static_cast<std::int64_t>(m.number));
     return;
   }
   if (m.number != last + 1 && m.number != item.base) {
@@ -130,18 +146,22 @@ void cell::apply(turn_state& state, turn_output& out, message_item& item) {
     if (retired_ || state.retired || (!m.to_incarnation.empty() && m.to_incarnation != at_.incarnation)) {
       return problem{410, "gone", self_.str() + " is another one than the message was for"};
     }
-    if (!known) return problem{404, "unknown_command", known_.declared().name.data() + std::string(" takes no command ") + m.name};
+    if (!known)
+      return problem{404, "unknown_command",
+                     known_.declared().name.data() + std::string(" takes no command ") + m.name};
     const auto& from = known->row->sender;
     if (m.is_reply ? !from.allows_reply() : !from.allows_actor(m.from, self_)) {
       return problem{403, "not_allowed", m.from.str() + " may not send " + m.name + " to " + self_.str()};
     }
     if (known->body && !m.is_reply) {
-      if (const auto violations = known->body->check(m.body); !violations.empty()) return invalid_body(violations);
+      if (const auto violations = known->body->check(m.body); !violations.empty())
+        return invalid_body(violations);
     }
     return std::nullopt;
   }();
   const auto id = std::to_string(m.number);
-  const auto text = text_of(known && known->body && known->body->has_secrets() ? known->body->redact(m.body) : m.body);
+  const auto text =
+      text_of(known && known->body && known->body->has_secrets() ? known->body->redact(m.body) : m.body);
   const origin from{1, m.from.str(), m.principal, id, text, nullptr};
   state.from = {m.from == self_ ? sender::type::self : sender::type::actor, m.from.str()};
   answer a = done();
@@ -158,9 +178,10 @@ void cell::apply(turn_state& state, turn_output& out, message_item& item) {
       return;
     }
   }
-  db_->run("INSERT INTO rt_marks VALUES (?, ?, ?, ?) ON CONFLICT (sender, lane) DO UPDATE SET "
-           "incarnation = excluded.incarnation, number = excluded.number",
-           m.from.str(), static_cast<int>(m.in), m.from_incarnation, static_cast<std::int64_t>(m.number));
+  db_->run(
+      "INSERT INTO rt_marks VALUES (?, ?, ?, ?) ON CONFLICT (sender, lane) DO UPDATE SET "
+      "incarnation = excluded.incarnation, number = excluded.number",
+      m.from.str(), static_cast<int>(m.in), m.from_incarnation, static_cast<std::int64_t>(m.number));
   mark->second = {m.from_incarnation, m.number};
   s.upto = m.number;
   const bool gone = !a.ok() && a.problem().code == "gone" && a.problem().status == 410;
@@ -179,7 +200,8 @@ void cell::apply(turn_state& state, turn_output& out, message_item& item) {
 }
 
 void cell::answer_sender(turn_state& state, const message& m, const answer& a) {
-  message r{.from = self_, .from_incarnation = at_.incarnation, .to = m.from, .to_incarnation = m.from_incarnation};
+  message r{
+      .from = self_, .from_incarnation = at_.incarnation, .to = m.from, .to_incarnation = m.from_incarnation};
   r.in = lane_at(m.from, m.reply);
   r.is_reply = true;
   r.principal = m.principal;
@@ -206,7 +228,8 @@ void cell::apply(turn_state& state, turn_output& out, outcome_item& item) {
   if (known && known->row->sender.allows_effect()) {
     handle(state, out, *known->row, body, from);
   } else {
-    write_record(state, out, row->then, from, problem{404, "unknown_command", "no row of this kind takes the outcome"},
+    write_record(state, out, row->then, from,
+                 problem{404, "unknown_command", "no row of this kind takes the outcome"},
                  std::chrono::microseconds(0), recorder_->mark());
   }
 }
@@ -215,12 +238,16 @@ void cell::apply(turn_state& state, turn_output& out, batch_item& item) {
   const auto* row = work_->find_feed(item.feed);
   if (!row || !db_->one<std::int64_t>("SELECT 1 FROM rt_feeds WHERE id = ?", item.feed)) return;
   const auto* known = known_.command(row->on_batch);
-  json body{{"feed", item.feed}, {"position", item.position}, {"entries", item.entries}, {"context", row->context}};
-  const auto text = text_of(json{{"feed", item.feed}, {"position", item.position}, {"entries", item.entries.size()}});
+  json body{
+      {"feed", item.feed}, {"position", item.position}, {"entries", item.entries}, {"context", row->context}};
+  const auto text =
+      text_of(json{{"feed", item.feed}, {"position", item.position}, {"entries", item.entries.size()}});
   const origin from{3, row->kind, row->principal, item.position, text, nullptr};
   state.from = {sender::type::effect, {}};
   if (!known || !known->row->sender.allows_effect()) {
-    return end_feed(state, out, *row, unprocessable("unknown_command", "no row of this kind takes batches as " + row->on_batch));
+    return end_feed(
+        state, out, *row,
+        unprocessable("unknown_command", "no row of this kind takes batches as " + row->on_batch));
   }
   const auto a = handle(state, out, *known->row, body, from);
   if (!a.ok()) return end_feed(state, out, *row, a);
@@ -250,14 +277,15 @@ void cell::end_feed(turn_state& state, turn_output& out, const feed_row& row, an
 void cell::apply(turn_state& state, turn_output& out, timer_item& item) {
   std::string command, text, principal;
   bool found = false;
-  db_->each("SELECT command, body, principal FROM rt_timers WHERE name = ? AND due = ?",
-            [&](const storage::row& r) {
-              command = r.get<std::string>(0);
-              text = r.get<std::string>(1);
-              principal = r.get<std::string>(2);
-              found = true;
-            },
-            item.name, item.due);
+  db_->each(
+      "SELECT command, body, principal FROM rt_timers WHERE name = ? AND due = ?",
+      [&](const storage::row& r) {
+        command = r.get<std::string>(0);
+        text = r.get<std::string>(1);
+        principal = r.get<std::string>(2);
+        found = true;
+      },
+      item.name, item.due);
   if (!found) return;
   db_->run("DELETE FROM rt_timers WHERE name = ? AND due = ?", item.name, item.due);
   state.written = state.timers_changed = true;
@@ -267,7 +295,8 @@ void cell::apply(turn_state& state, turn_output& out, timer_item& item) {
   if (known && known->row->sender.allows_self()) {
     handle(state, out, *known->row, json::parse(text), from);
   } else {
-    write_record(state, out, command, from, problem{404, "unknown_command", "no row of this kind takes the timer"},
+    write_record(state, out, command, from,
+                 problem{404, "unknown_command", "no row of this kind takes the timer"},
                  std::chrono::microseconds(0), recorder_->mark());
   }
   state.timers_changed = true;
@@ -275,8 +304,8 @@ void cell::apply(turn_state& state, turn_output& out, timer_item& item) {
 
 void cell::apply(turn_state& state, turn_output& out, dead_item& item) {
   const auto& m = *item.is;
-  db_->run("DELETE FROM rt_outbox WHERE target = ? AND lane = ? AND number = ?", m.to.str(), static_cast<int>(m.in),
-           static_cast<std::int64_t>(m.number));
+  db_->run("DELETE FROM rt_outbox WHERE target = ? AND lane = ? AND number = ?", m.to.str(),
+           static_cast<int>(m.in), static_cast<std::int64_t>(m.number));
   // Dead already, in a turn whose commit was in doubt.
   if (db_->changes() == 0) return;
   state.written = true;
@@ -292,26 +321,30 @@ void cell::apply(turn_state& state, turn_output& out, dead_item& item) {
   const auto body = outcome_body(item.why, m.context);
   const auto text = text_of(body);
   state.from = {sender::type::actor, m.to.str()};
-  handle(state, out, *known->row, body, {1, m.to.str(), m.principal, std::to_string(m.number), text, nullptr});
+  handle(state, out, *known->row, body,
+         {1, m.to.str(), m.principal, std::to_string(m.number), text, nullptr});
 }
 
 void cell::apply(turn_state& state, turn_output& out, dead_letter_item& item) {
   std::optional<message> m;
-  db_->each("SELECT target, name, body, principal FROM rt_dead WHERE id = ?",
-            [&](const storage::row& r) {
-              m = message{.from = self_, .from_incarnation = at_.incarnation, .to = key(r.get<std::string_view>(0))};
-              m->name = r.get<std::string>(1);
-              m->body = json::parse(r.get<std::string_view>(2));
-              m->principal = r.get<std::string>(3);
-            },
-            item.id);
+  db_->each(
+      "SELECT target, name, body, principal FROM rt_dead WHERE id = ?",
+      [&](const storage::row& r) {
+        m = message{
+            .from = self_, .from_incarnation = at_.incarnation, .to = key(r.get<std::string_view>(0))};
+        m->name = r.get<std::string>(1);
+        m->body = json::parse(r.get<std::string_view>(2));
+        m->principal = r.get<std::string>(3);
+      },
+      item.id);
   const auto answer_now = [&](reply r) {
     r.turn = state.number;
     r.at = at_;
     out.replies.push_back({item.answer, std::move(r), {}, {}});
   };
   if (!m || retired_) {
-    return answer_now(reply{not_found("there is no dead message " + std::to_string(item.id) + " at " + self_.str())});
+    return answer_now(
+        reply{not_found("there is no dead message " + std::to_string(item.id) + " at " + self_.str())});
   }
   db_->run("DELETE FROM rt_dead WHERE id = ?", item.id);
   const json told{{"id", item.id}, {"target", m->to.str()}, {"name", m->name}};
@@ -321,8 +354,9 @@ void cell::apply(turn_state& state, turn_output& out, dead_letter_item& item) {
     state.from = {sender::type::host, {}};
     state.post(std::move(*m));
   }
-  write_record(state, out, item.again ? "$dead.retry" : "$dead.drop", {5, "host", item.principal, id, text, nullptr}, done(),
-               std::chrono::microseconds(0), recorder_->mark());
+  write_record(state, out, item.again ? "$dead.retry" : "$dead.drop",
+               {5, "host", item.principal, id, text, nullptr}, done(), std::chrono::microseconds(0),
+               recorder_->mark());
   answer_now(reply{told});
 }
 

@@ -1,16 +1,20 @@
 #include "runtime/cell_parts.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <array>
+
+#include <sodium.h>
 
 namespace troupe {
 namespace {
 
-json parse(std::string_view text) { return text.empty() ? json(nullptr) : json::parse(text); }
+json parse(std::string_view text) {
+  return text.empty() ? json(nullptr) : json::parse(text);
+}
 
-std::uint64_t number(const storage::row& r, int column) { return static_cast<std::uint64_t>(r.get<std::int64_t>(column)); }
+std::uint64_t number(const storage::row& r, int column) {
+  return static_cast<std::uint64_t>(r.get<std::int64_t>(column));
+}
 
 }  // namespace
 
@@ -19,7 +23,8 @@ void cell::recorder::changed(const storage::change& c) {
   if (!keep_) return;
   const auto& secret = kind_.declared().secret_columns;
   if (secret.empty()) return change_recorder::changed(c);
-  std::vector<storage::value_view> before(c.before.begin(), c.before.end()), after(c.after.begin(), c.after.end());
+  std::vector<storage::value_view> before(c.before.begin(), c.before.end()),
+      after(c.after.begin(), c.after.end());
   for (std::size_t i = 0; i < c.columns.size(); ++i) {
     if (!kind_.secret_column(c.table, c.columns[i])) continue;
     if (i < before.size()) before[i] = std::string_view("***");
@@ -41,7 +46,9 @@ void shorten(stream_entry& e) {
       json{{"stub", true}, {"size", e.data->size()}, {"sha256", hex.data()}}.dump());
 }
 
-std::string text_of(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string text_of(const json& j) {
+  return j.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 std::size_t bytes_of(const mailbox_item& item) {
   constexpr std::size_t own = 256;
@@ -109,7 +116,8 @@ problem quarantined_problem(const key& k, const std::string& why) {
 }
 
 problem storage_problem(const key& k, const std::string& why) {
-  return unavailable("storage", k.str() + " could not store the command: " + why + "; ask again with the same id", 5);
+  return unavailable("storage",
+                     k.str() + " could not store the command: " + why + "; ask again with the same id", 5);
 }
 
 }  // namespace troupe

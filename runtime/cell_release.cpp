@@ -91,13 +91,16 @@ void cell::release(turn_output& out) {
 // Entries of one turn, page by page, to those who read at the live end.
 void cell::publish_entries(turn_output& out) {
   std::map<std::string, std::shared_ptr<stream_page>> pages;
-  const auto flush = [&](std::shared_ptr<stream_page>& p) { host_.topics.publish(std::exchange(p, nullptr)); };
+  const auto flush = [&](std::shared_ptr<stream_page>& p) {
+    host_.topics.publish(std::exchange(p, nullptr));
+  };
   for (auto& [name, entry] : out.entries) {
     auto& page = pages[name];
     if (page && page->entries.size() >= max_page_entries) flush(page);
     if (!page) {
       if (!host_.topics.wanted(hub::topic_of(self_, name))) continue;
-      page = std::make_shared<stream_page>(stream_page{self_, name, at_.incarnation, entry.seq - 1, 1, 0, {}});
+      page =
+          std::make_shared<stream_page>(stream_page{self_, name, at_.incarnation, entry.seq - 1, 1, 0, {}});
       if (db_) {
         page->first = static_cast<std::uint64_t>(
             db_->one<std::int64_t>("SELECT first FROM rt_streams WHERE name = ?", name).value_or(1));
@@ -161,8 +164,10 @@ void cell::deliver_outbox() {
       case delivered::accepted:
         host_.count.messages.fetch_add(1, std::memory_order_relaxed);
         return outbox::pushed::sent;
-      case delivered::no_actor: return outbox::pushed::gone;
-      default: return outbox::pushed::later;
+      case delivered::no_actor:
+        return outbox::pushed::gone;
+      default:
+        return outbox::pushed::later;
     }
   };
   const auto gone = outbox_.deliver(host_.time.steady(), host_.options.limits.in_flight_per_pair, push);
@@ -200,18 +205,20 @@ void cell::take_settlement(settlement s) {
 
 void cell::commit_failed(turn_output out, std::vector<command_item> batch, std::vector<place> places,
                          const std::string& why) {
-  host_.log("storage", self_.str() + ": commit failed: " + why + "; reopening its file to see what became of turn " +
-                           std::to_string(out.turn));
+  host_.log("storage", self_.str() + ": commit failed: " + why +
+                           "; reopening its file to see what became of turn " + std::to_string(out.turn));
   close_file();
   try {
-    db_ = std::make_unique<storage::database>(host_.dir.file(self_),
-                                              storage::open_options{.sync = host_.options.sync, .create = false});
+    db_ = std::make_unique<storage::database>(
+        host_.dir.file(self_), storage::open_options{.sync = host_.options.sync, .create = false});
     load(false);
     if (turn_ >= out.turn) rebuild(out);
   } catch (const std::exception& e) {
     close_file();
-    const auto unknown = unavailable("unknown", "whether the command was stored at " + self_.str() +
-                                                    " is not known: " + e.what() + "; ask again with the same id", 5);
+    const auto unknown = unavailable("unknown",
+                                     "whether the command was stored at " + self_.str() +
+                                         " is not known: " + e.what() + "; ask again with the same id",
+                                     5);
     for (auto& w : out.replies) w.answer(reply{unknown});
     drop_clients(batch, places);
     give_back(std::move(batch), std::move(places), unknown);
@@ -222,16 +229,19 @@ void cell::commit_failed(turn_output out, std::vector<command_item> batch, std::
     settled_rows_.clear();
     return hold(std::move(out));
   }
-  const auto lost = unavailable("not_committed", self_.str() + " could not store the command: " + why +
-                                                     "; nothing of it was kept: ask again with the same id", 5);
+  const auto lost = unavailable("not_committed",
+                                self_.str() + " could not store the command: " + why +
+                                    "; nothing of it was kept: ask again with the same id",
+                                5);
   for (auto& w : out.replies) w.answer(reply{lost});
   drop_clients(batch, places);
   give_back(std::move(batch), std::move(places), lost);
   stall(why);
 }
 
-// Whether the last turn is in the file shows when it opens again: then its rows alone say what is owed, and what waits here
-// may be applied already. Senders deliver again; effects and feeds start again from their rows.
+// Whether the last turn is in the file shows when it opens again: then its rows alone say what is owed, and
+// what waits here may be applied already. Senders deliver again; effects and feeds start again from their
+// rows.
 void cell::distrust_memory(const problem& why) {
   close_file();
   refuse_all(why);
@@ -243,8 +253,10 @@ void cell::distrust_memory(const problem& why) {
 
 // Reading failed where no turn was under way that could have been rolled back.
 void cell::stretch_failed(const std::string& why) {
-  const auto unknown = unavailable("unknown", "whether what was asked of " + self_.str() + " is stored is not known: " + why +
-                                                  "; ask again with the same id", 5);
+  const auto unknown = unavailable("unknown",
+                                   "whether what was asked of " + self_.str() +
+                                       " is stored is not known: " + why + "; ask again with the same id",
+                                   5);
   for (auto& out : held_) {
     for (auto& w : out.replies) w.answer(reply{unknown});
   }
@@ -264,11 +276,12 @@ void cell::drop_clients(std::vector<command_item>& batch, std::vector<place>& pl
 
 void cell::gate_failed(std::uint64_t turn) {
   if (held_.empty() || held_.back().turn < turn) return;
-  host_.log("gate", self_.str() + ": turn " + std::to_string(turn) + " is not durable yet; reopening and asking again");
+  host_.log("gate", self_.str() + ": turn " + std::to_string(turn) +
+                        " is not durable yet; reopening and asking again");
   close_file();
   try {
-    db_ = std::make_unique<storage::database>(host_.dir.file(self_),
-                                              storage::open_options{.sync = host_.options.sync, .create = false});
+    db_ = std::make_unique<storage::database>(
+        host_.dir.file(self_), storage::open_options{.sync = host_.options.sync, .create = false});
     load(false);
     for (auto& out : held_) rebuild(out);
   } catch (const std::exception& e) {
@@ -289,13 +302,16 @@ void cell::gate_failed(std::uint64_t turn) {
 void cell::rebuild(turn_output& out) {
   for (auto& w : out.replies) {
     if (w.id.empty()) continue;
-    db_->each("SELECT ok, result FROM rt_inbox WHERE sender = ? AND id = ? AND hash IS NOT NULL",
-              [&](const storage::row& r) {
-                const auto recorded = json::parse(r.get<std::string_view>(1));
-                if (r.get<bool>(0)) w.is.is = recorded;
-                else w.is.is = recorded.get<problem>();
-              },
-              w.sender, w.id);
+    db_->each(
+        "SELECT ok, result FROM rt_inbox WHERE sender = ? AND id = ? AND hash IS NOT NULL",
+        [&](const storage::row& r) {
+          const auto recorded = json::parse(r.get<std::string_view>(1));
+          if (r.get<bool>(0))
+            w.is.is = recorded;
+          else
+            w.is.is = recorded.get<problem>();
+        },
+        w.sender, w.id);
   }
 }
 

@@ -15,7 +15,8 @@ constexpr std::int64_t prune_at_most = 1024;
 
 using storage::failure;
 
-// After these SQLite may have rolled back the whole transaction, or the file cannot be trusted to hold the rest.
+// After these SQLite may have rolled back the whole transaction, or the file cannot be trusted to hold the
+// rest.
 bool breaks_turn(failure f) {
   return f == failure::full || f == failure::io || f == failure::out_of_memory || f == failure::corrupt ||
          f == failure::busy || f == failure::missing || f == failure::cannot_open;
@@ -23,7 +24,8 @@ bool breaks_turn(failure f) {
 
 }  // namespace
 
-void cell::collect(std::vector<command_item>& batch, std::vector<place>& places, std::optional<read_item>& read) {
+void cell::collect(std::vector<command_item>& batch, std::vector<place>& places,
+                   std::optional<read_item>& read) {
   for (auto& i : own_items_) {
     batch.push_back(std::move(i));
     places.emplace_back(lane::interactive, own_place);
@@ -31,12 +33,13 @@ void cell::collect(std::vector<command_item>& batch, std::vector<place>& places,
   own_items_.clear();
   const auto own = batch.size();
   if (next_due_ && *next_due_ <= to_ms(host_.time.now())) {
-    db_->each("SELECT name, due FROM rt_timers WHERE due <= ? ORDER BY due LIMIT ?",
-              [&](const storage::row& r) {
-                batch.push_back(timer_item{r.get<std::string>(0), r.get<std::int64_t>(1)});
-                places.emplace_back(lane::interactive, own_place);
-              },
-              to_ms(host_.time.now()), timers_per_turn);
+    db_->each(
+        "SELECT name, due FROM rt_timers WHERE due <= ? ORDER BY due LIMIT ?",
+        [&](const storage::row& r) {
+          batch.push_back(timer_item{r.get<std::string>(0), r.get<std::int64_t>(1)});
+          places.emplace_back(lane::interactive, own_place);
+        },
+        to_ms(host_.time.now()), timers_per_turn);
     if (batch.size() == own) next_due_ = db_->one<std::int64_t>("SELECT min(due) FROM rt_timers");
   }
   const auto& limits = host_.options.limits;
@@ -48,7 +51,8 @@ void cell::collect(std::vector<command_item>& batch, std::vector<place>& places,
     }
     std::visit(
         [&](auto&& item) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(item)>, read_item>) batch.push_back(std::move(item));
+          if constexpr (!std::is_same_v<std::decay_t<decltype(item)>, read_item>)
+            batch.push_back(std::move(item));
         },
         std::move(t.item));
     places.emplace_back(t.in, t.bytes);
@@ -190,11 +194,13 @@ void cell::run_turn(std::vector<command_item> batch, std::vector<place> places, 
     out.event.duration_us = us(now - started);
   }
   hold(std::move(out));
-  if (too_many_faults()) quarantine("its handlers failed " + std::to_string(faults_.size()) + " times in ten minutes, last in turn " + std::to_string(turn_));
+  if (too_many_faults())
+    quarantine("its handlers failed " + std::to_string(faults_.size()) +
+               " times in ten minutes, last in turn " + std::to_string(turn_));
 }
 
-bool cell::apply_all(turn_state& state, turn_output& out, std::vector<command_item>& batch, std::vector<place>& places,
-                     std::size_t& broken, std::string& why) {
+bool cell::apply_all(turn_state& state, turn_output& out, std::vector<command_item>& batch,
+                     std::vector<place>& places, std::size_t& broken, std::string& why) {
   const auto& limits = host_.options.limits;
   const auto started = host_.time.steady();
   for (std::size_t n = 0; n < batch.size(); ++n) {
@@ -210,7 +216,9 @@ bool cell::apply_all(turn_state& state, turn_output& out, std::vector<command_it
     try {
       std::visit([&](auto& item) { apply(state, out, item); }, batch[n]);
     } catch (const std::exception& e) {
-      if (const auto* error = dynamic_cast<const storage::error*>(&e); error && error->kind() == failure::corrupt) throw;
+      if (const auto* error = dynamic_cast<const storage::error*>(&e);
+          error && error->kind() == failure::corrupt)
+        throw;
       broken = n;
       why = e.what();
       return false;
@@ -275,7 +283,8 @@ answer cell::handle(turn_state& state, turn_output& out, const command_row& row,
   state.undo.clear();
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(host_.time.steady() - started);
   if (took > slow_handler) {
-    host_.log("slow", std::string(row.name) + " of " + self_.str() + " took " + std::to_string(took.count() / 1000) + " ms");
+    host_.log("slow", std::string(row.name) + " of " + self_.str() + " took " +
+                          std::to_string(took.count() / 1000) + " ms");
   }
   write_record(state, out, row.name, from, a, took, changes_from);
   return a;
@@ -286,11 +295,13 @@ void cell::write_record(turn_state& state, turn_output& out, std::string_view na
   const auto result = a.ok() ? text_of(a.result()) : text_of(json(a.problem()));
   std::optional<storage::blob_view> hash;
   if (from.hash) hash = storage::as_blob(*from.hash);
-  db_->run("INSERT INTO rt_inbox (turn, time, source, sender, principal, id, name, body, hash, ok, result, duration_us, "
-           "changes_at, changes_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-           static_cast<std::int64_t>(state.number), to_ms(state.now), from.source, from.sender, from.principal, from.id,
-           name, from.body, hash, a.ok(), result, took.count(), static_cast<std::int64_t>(changes_from),
-           static_cast<std::int64_t>(recorder_->mark()));
+  db_->run(
+      "INSERT INTO rt_inbox (turn, time, source, sender, principal, id, name, body, hash, ok, result, "
+      "duration_us, "
+      "changes_at, changes_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      static_cast<std::int64_t>(state.number), to_ms(state.now), from.source, from.sender, from.principal,
+      from.id, name, from.body, hash, a.ok(), result, took.count(), static_cast<std::int64_t>(changes_from),
+      static_cast<std::int64_t>(recorder_->mark()));
   state.written = true;
   ++unpruned_;
   host_.count.commands.fetch_add(1, std::memory_order_relaxed);
@@ -336,8 +347,8 @@ void cell::prune(turn_state& state) {
   const auto last = db_->one<std::int64_t>("SELECT max(seq) FROM rt_inbox").value_or(0);
   auto upto = std::min(first + prune_at_most, last - least + 1);
   if (upto <= first) return;
-  const auto young =
-      db_->one<std::int64_t>("SELECT seq FROM rt_inbox WHERE seq < ? AND time >= ? ORDER BY seq LIMIT 1", upto, oldest);
+  const auto young = db_->one<std::int64_t>(
+      "SELECT seq FROM rt_inbox WHERE seq < ? AND time >= ? ORDER BY seq LIMIT 1", upto, oldest);
   if (young) upto = *young;
   db_->run("DELETE FROM rt_inbox WHERE seq < ?", upto);
   db_->run("DELETE FROM rt_changes WHERE turn < (SELECT turn FROM rt_inbox ORDER BY seq LIMIT 1)");
@@ -351,8 +362,8 @@ std::uint64_t& cell::last_number(const key& target, lane l) {
   const std::pair at{target.str(), l};
   auto it = numbers_.find(at);
   if (it == numbers_.end()) {
-    const auto last = db_->one<std::int64_t>("SELECT number FROM rt_peers WHERE target = ? AND lane = ?", target.str(),
-                                             static_cast<int>(l));
+    const auto last = db_->one<std::int64_t>("SELECT number FROM rt_peers WHERE target = ? AND lane = ?",
+                                             target.str(), static_cast<int>(l));
     it = numbers_.emplace(at, static_cast<std::uint64_t>(last.value_or(0))).first;
   }
   return it->second;
@@ -369,7 +380,8 @@ std::uint64_t& cell::last_entry(std::string_view stream) {
 
 void cell::check_outbox(const turn_state& s) const {
   const auto& limits = host_.options.limits;
-  // Clients keep to the bound; messages have as much again, so that replies and what is under way get through.
+  // Clients keep to the bound; messages have as much again, so that replies and what is under way get
+  // through.
   const std::size_t share = s.from.is == sender::type::client ? 1 : s.from.is == sender::type::actor ? 2 : 0;
   if (share == 0) return;
   if (outbox_.size() + s.sent.size() >= share * limits.outbox_rows ||

@@ -10,7 +10,8 @@ namespace fs = std::filesystem;
 
 compact_result compact(const fs::path& data, const compact_options& o) {
   if (!fs::exists(data / "host.sqlite")) {
-    throw storage::error(storage::failure::missing, 0, data, data.string() + " is no data folder: it has no host.sqlite");
+    throw storage::error(storage::failure::missing, 0, data,
+                         data.string() + " is no data folder: it has no host.sqlite");
   }
   const data_lock lock(data);
   std::vector<fs::path> files{data / "host.sqlite"};
@@ -30,7 +31,8 @@ compact_result compact(const fs::path& data, const compact_options& o) {
       if (after < before) ++r.smaller;
     } catch (const storage::error& e) {
       using storage::failure;
-      if (e.kind() != failure::corrupt && e.kind() != failure::newer_schema && e.kind() != failure::misuse) throw;
+      if (e.kind() != failure::corrupt && e.kind() != failure::newer_schema && e.kind() != failure::misuse)
+        throw;
       r.left.emplace_back(e.what());
     }
   }

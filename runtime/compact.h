@@ -23,8 +23,9 @@ struct compact_result {
   std::vector<std::string> left;
 };
 
-/// Each file is written anew inside one transaction of SQLite: whoever is killed on the way, every file is the old one or
-/// the new one. Throws data_folder_in_use when a server has the folder, storage::error when a disk is full or fails.
+/// Each file is written anew inside one transaction of SQLite: whoever is killed on the way, every file is
+/// the old one or the new one. Throws data_folder_in_use when a server has the folder, storage::error when a
+/// disk is full or fails.
 compact_result compact(const std::filesystem::path& data, const compact_options& = {});
 
 }  // namespace troupe

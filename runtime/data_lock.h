@@ -5,8 +5,8 @@
 
 namespace troupe {
 
-/// Holds DATA/lock as long as it lives; the folder is made when it is not there. Throws data_folder_in_use, or
-/// std::system_error.
+/// Holds DATA/lock as long as it lives; the folder is made when it is not there. Throws data_folder_in_use,
+/// or std::system_error.
 class data_lock {
  public:
   explicit data_lock(const std::filesystem::path& data);

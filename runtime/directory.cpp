@@ -30,7 +30,9 @@ data_lock::data_lock(const fs::path& data) {
                            " is in use by another server; stop that one, or give another folder with --data");
 }
 
-data_lock::~data_lock() { ::close(fd_); }
+data_lock::~data_lock() {
+  ::close(fd_);
+}
 
 directory::directory(const fs::path& data, storage::durability sync)
     : data_(fs::absolute(data)),
@@ -38,7 +40,9 @@ directory::directory(const fs::path& data, storage::durability sync)
       db_(data_ / "host.sqlite", storage::open_options{.sync = sync, .cache_kib = 1024}) {
   db_.migrate(directory_tables(), "directory");
   storage::transaction t(db_);
-  db_.run("UPDATE runs SET run = run + 1, trusted_from = CASE clean WHEN 1 THEN trusted_from ELSE run + 1 END, clean = 0");
+  db_.run(
+      "UPDATE runs SET run = run + 1, trusted_from = CASE clean WHEN 1 THEN trusted_from ELSE run + 1 END, "
+      "clean = 0");
   t.commit();
   db_.each("SELECT run, trusted_from FROM runs", [&](const storage::row& r) {
     run_ = r.get<std::int64_t>(0);
@@ -53,28 +57,35 @@ void directory::clean_end() {
 
 directory::~directory() = default;
 
-fs::path directory::folder(const key& k) const { return data_ / k.str(); }
-fs::path directory::file(const key& k) const { return folder(k) / "actor.sqlite"; }
+fs::path directory::folder(const key& k) const {
+  return data_ / k.str();
+}
+fs::path directory::file(const key& k) const {
+  return folder(k) / "actor.sqlite";
+}
 
 std::optional<directory_entry> directory::find(const key& k) {
   std::lock_guard lock(mutex_);
   std::optional<directory_entry> found;
-  db_.each("SELECT incarnation, revision, turn, quarantined, state, run FROM actors WHERE key = ?",
-           [&](const storage::row& r) {
-             found = directory_entry{
-                 {r.get<std::string>(0), static_cast<std::uint64_t>(r.get<std::int64_t>(1))},
-                 static_cast<std::uint64_t>(r.get<std::int64_t>(2)),
-                 r.get<std::optional<std::string>>(3).value_or(""),
-                 r.get<std::int64_t>(4) == 0, r.get<std::int64_t>(5) >= trusted_from_};
-           },
-           k.str());
+  db_.each(
+      "SELECT incarnation, revision, turn, quarantined, state, run FROM actors WHERE key = ?",
+      [&](const storage::row& r) {
+        found = directory_entry{{r.get<std::string>(0), static_cast<std::uint64_t>(r.get<std::int64_t>(1))},
+                                static_cast<std::uint64_t>(r.get<std::int64_t>(2)),
+                                r.get<std::optional<std::string>>(3).value_or(""),
+                                r.get<std::int64_t>(4) == 0,
+                                r.get<std::int64_t>(5) >= trusted_from_};
+      },
+      k.str());
   return found;
 }
 
 bool directory::has_below(const key& k) {
   std::lock_guard lock(mutex_);
   // '0' is the character after '/': everything between is below the key.
-  return db_.one<std::int64_t>("SELECT 1 FROM actors WHERE key > ? AND key < ? LIMIT 1", k.str() + '/', k.str() + '0')
+  return db_
+      .one<std::int64_t>("SELECT 1 FROM actors WHERE key > ? AND key < ? LIMIT 1", k.str() + '/',
+                         k.str() + '0')
       .has_value();
 }
 
@@ -93,7 +104,8 @@ void directory::live(const key& k, const revision_id& at, timestamp now) {
   std::lock_guard lock(mutex_);
   db_.run(
       "INSERT INTO actors VALUES (?, ?, 1, ?, 0, ?, ?, ?, NULL, NULL, 0) "
-      "ON CONFLICT (key) DO UPDATE SET state = 1, incarnation = excluded.incarnation, revision = excluded.revision",
+      "ON CONFLICT (key) DO UPDATE SET state = 1, incarnation = excluded.incarnation, revision = "
+      "excluded.revision",
       k.str(), k.kind(), at.incarnation, static_cast<std::int64_t>(at.revision), to_ms(now), to_ms(now));
 }
 
@@ -106,9 +118,11 @@ void directory::asleep(const key& k, const revision_id& at, std::uint64_t turn, 
                        std::optional<std::int64_t> next_timer) {
   std::lock_guard lock(mutex_);
   storage::transaction t(db_);
-  db_.run("UPDATE actors SET incarnation = ?, turn = ?, revision = ?, last_active = ?, next_timer = ?, run = ? WHERE key = ?",
-          at.incarnation, static_cast<std::int64_t>(turn), static_cast<std::int64_t>(at.revision), to_ms(now),
-          next_timer, run_, k.str());
+  db_.run(
+      "UPDATE actors SET incarnation = ?, turn = ?, revision = ?, last_active = ?, next_timer = ?, run = ? "
+      "WHERE key = ?",
+      at.incarnation, static_cast<std::int64_t>(turn), static_cast<std::int64_t>(at.revision), to_ms(now),
+      next_timer, run_, k.str());
   db_.run("DELETE FROM awake WHERE key = ?", k.str());
   t.commit();
 }
@@ -117,8 +131,8 @@ void directory::stopped(const key& k, const revision_id& at, std::uint64_t turn,
   std::lock_guard lock(mutex_);
   storage::transaction t(db_);
   db_.run("UPDATE actors SET incarnation = ?, turn = ?, revision = ?, last_active = ?, run = ? WHERE key = ?",
-          at.incarnation, static_cast<std::int64_t>(turn), static_cast<std::int64_t>(at.revision), to_ms(now), run_,
-          k.str());
+          at.incarnation, static_cast<std::int64_t>(turn), static_cast<std::int64_t>(at.revision), to_ms(now),
+          run_, k.str());
   db_.run("UPDATE awake SET attempts = 0 WHERE key = ?", k.str());
   t.commit();
 }
@@ -174,11 +188,12 @@ std::vector<std::pair<key, int>> directory::recover(const std::set<std::string>&
 std::vector<key> directory::due(timestamp now, std::size_t limit) {
   std::lock_guard lock(mutex_);
   std::vector<key> keys;
-  db_.each("SELECT key FROM actors WHERE next_timer <= ? AND quarantined IS NULL ORDER BY next_timer LIMIT ?",
-           [&](const storage::row& r) {
-             if (auto k = key::parse(r.get<std::string_view>(0))) keys.push_back(std::move(*k));
-           },
-           to_ms(now), static_cast<std::int64_t>(limit));
+  db_.each(
+      "SELECT key FROM actors WHERE next_timer <= ? AND quarantined IS NULL ORDER BY next_timer LIMIT ?",
+      [&](const storage::row& r) {
+        if (auto k = key::parse(r.get<std::string_view>(0))) keys.push_back(std::move(*k));
+      },
+      to_ms(now), static_cast<std::int64_t>(limit));
   return keys;
 }
 
@@ -218,8 +233,12 @@ void sync_by(int (*call)(int), const fs::path& folder) {
 
 }  // namespace
 
-void sync_folder(const fs::path& folder) { sync_by(::fsync, folder); }
-void sync_tree(const fs::path& folder) { sync_by(::syncfs, folder); }
+void sync_folder(const fs::path& folder) {
+  sync_by(::fsync, folder);
+}
+void sync_tree(const fs::path& folder) {
+  sync_by(::syncfs, folder);
+}
 
 void make_durable_folders(const fs::path& folder) {
   if (fs::is_directory(folder)) return;

@@ -47,7 +47,8 @@ class directory {
   /// Durable before the first turn that leaves an obligation commits.
   void awake(const key&);
   /// Its file is closed. The row of the recovery list goes in the same transaction.
-  void asleep(const key&, const revision_id&, std::uint64_t turn, timestamp now, std::optional<std::int64_t> next_timer);
+  void asleep(const key&, const revision_id&, std::uint64_t turn, timestamp now,
+              std::optional<std::int64_t> next_timer);
   /// Its file is closed but it keeps obligations: a clean stop.
   void stopped(const key&, const revision_id&, std::uint64_t turn, timestamp now);
   void forget(const key&);
@@ -55,8 +56,8 @@ class directory {
   bool release_quarantined(const key&);
   std::size_t quarantined();
 
-  /// The recovery list, and for each how many processes in a row crashed while it was at work. `crashed`: those of the last
-  /// one; they are woken too, so that the one whose timer rings is found out.
+  /// The recovery list, and for each how many processes in a row crashed while it was at work. `crashed`:
+  /// those of the last one; they are woken too, so that the one whose timer rings is found out.
   std::vector<std::pair<key, int>> recover(const std::set<std::string>& crashed);
   /// Sleeping actors whose timer is due; clears their alarm, they read their own file.
   std::vector<key> due(timestamp now, std::size_t limit);

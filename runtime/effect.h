@@ -20,9 +20,9 @@ enum class after_restart {
   interrupted,  ///< not started again: its outcome is a problem with code `interrupted`
 };
 
-/// One attempt at one effect. Shared; every member may be called from any thread. The first succeed() or fail() counts,
-/// later ones are ignored, and so is everything after a cancel was reported. An effect_run that is dropped without either
-/// fails with code `dropped`.
+/// One attempt at one effect. Shared; every member may be called from any thread. The first succeed() or
+/// fail() counts, later ones are ignored, and so is everything after a cancel was reported. An effect_run
+/// that is dropped without either fails with code `dropped`.
 class effect_run {
  public:
   virtual ~effect_run() = default;
@@ -66,9 +66,9 @@ class feed_run {
   /// The position of the last batch whose turn is durable; empty at the very start.
   virtual std::string position() const = 0;
 
-  /// At most 256 entries. `committed` is called once the turn that applied them is durable (acknowledge the source
-  /// then); one batch at a time: do not deliver another before. A batch that cannot be stored now is kept and retried
-  /// by the host. Batches whose position is not after the stored one must not be delivered.
+  /// At most 256 entries. `committed` is called once the turn that applied them is durable (acknowledge the
+  /// source then); one batch at a time: do not deliver another before. A batch that cannot be stored now is
+  /// kept and retried by the host. Batches whose position is not after the stored one must not be delivered.
   virtual void deliver(std::string position, json entries, std::function<void()> committed) = 0;
   /// The source is at its end, or cannot go on.
   virtual void end(json result) = 0;

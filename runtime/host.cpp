@@ -42,7 +42,8 @@ class read_only {
 
 problem read_failed(const key& k, std::string_view what, const storage::error& e) {
   if (e.kind() == storage::failure::interrupted) {
-    return unprocessable("query_too_slow", std::string(what) + " of " + k.str() + " took too long; ask for less");
+    return unprocessable("query_too_slow",
+                         std::string(what) + " of " + k.str() + " took too long; ask for less");
   }
   return unavailable("storage", std::string(what) + " of " + k.str() + ": " + e.what());
 }
@@ -55,10 +56,13 @@ reply run_query(cell& c, const query_row& row, const json& body) {
     read_only guard(c.db(), c.core().options.limits.query_deadline);
     const view v(c.self(), c.db(), c.core().time.now(), max_query_rows);
     auto a = row.handle(v, body);
-    if (a.ok()) r.is = std::move(a.result());
-    else r.is = a.problem();
+    if (a.ok())
+      r.is = std::move(a.result());
+    else
+      r.is = a.problem();
   } catch (const too_many_rows&) {
-    r.is = unprocessable("too_many_rows", std::string(row.name) + " of " + c.self().str() + " reads more than 10,000 rows; ask for less");
+    r.is = unprocessable("too_many_rows", std::string(row.name) + " of " + c.self().str() +
+                                              " reads more than 10,000 rows; ask for less");
   } catch (const storage::error& e) {
     r.is = read_failed(c.self(), row.name, e);
   } catch (const std::exception& e) {
@@ -69,29 +73,32 @@ reply run_query(cell& c, const query_row& row, const json& body) {
 }
 
 page_ptr read_page(cell& c, const std::string& stream, std::uint64_t after, std::size_t limit, bool whole) {
-  auto page = std::make_shared<stream_page>(stream_page{c.self(), stream, c.committed().incarnation, after, 1, 0, {}});
+  auto page = std::make_shared<stream_page>(
+      stream_page{c.self(), stream, c.committed().incarnation, after, 1, 0, {}});
   auto& db = c.db();
-  db.each("SELECT first, last FROM rt_streams WHERE name = ?",
-          [&](const storage::row& r) {
-            page->first = static_cast<std::uint64_t>(r.get<std::int64_t>(0));
-            page->end = static_cast<std::uint64_t>(r.get<std::int64_t>(1));
-          },
-          stream);
+  db.each(
+      "SELECT first, last FROM rt_streams WHERE name = ?",
+      [&](const storage::row& r) {
+        page->first = static_cast<std::uint64_t>(r.get<std::int64_t>(0));
+        page->end = static_cast<std::uint64_t>(r.get<std::int64_t>(1));
+      },
+      stream);
   page->after = std::max(after, page->first - 1);
   std::size_t bytes = 0;
-  db.each("SELECT seq, turn, time, data FROM rt_entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-          [&](const storage::row& r) {
-            stream_entry e{static_cast<std::uint64_t>(r.get<std::int64_t>(0)),
-                           static_cast<std::uint64_t>(r.get<std::int64_t>(1)), from_ms(r.get<std::int64_t>(2)),
-                           std::make_shared<const std::string>(r.get<std::string_view>(3))};
-            if (!whole) shorten(e);
-            if (!page->entries.empty() && bytes + e.data->size() > max_page_bytes) return false;
-            bytes += e.data->size();
-            page->entries.push_back(std::move(e));
-            return true;
-          },
-          stream, static_cast<std::int64_t>(page->after),
-          static_cast<std::int64_t>(std::clamp<std::size_t>(limit, 1, max_page_entries)));
+  db.each(
+      "SELECT seq, turn, time, data FROM rt_entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+      [&](const storage::row& r) {
+        stream_entry e{static_cast<std::uint64_t>(r.get<std::int64_t>(0)),
+                       static_cast<std::uint64_t>(r.get<std::int64_t>(1)), from_ms(r.get<std::int64_t>(2)),
+                       std::make_shared<const std::string>(r.get<std::string_view>(3))};
+        if (!whole) shorten(e);
+        if (!page->entries.empty() && bytes + e.data->size() > max_page_bytes) return false;
+        bytes += e.data->size();
+        page->entries.push_back(std::move(e));
+        return true;
+      },
+      stream, static_cast<std::int64_t>(page->after),
+      static_cast<std::int64_t>(std::clamp<std::size_t>(limit, 1, max_page_entries)));
   return page;
 }
 
@@ -113,7 +120,8 @@ class host::impl : public host_core {
   /// What a client may not reach does not exist for it.
   std::optional<problem> door(const std::string& principal, const key& k, std::string_view role) const {
     const auto* known = kinds.find(k.kind());
-    if (!known || k.singleton() != known->declared().singleton) return not_found("there is no actor " + k.str());
+    if (!known || k.singleton() != known->declared().singleton)
+      return not_found("there is no actor " + k.str());
     return check(principal, k, role);
   }
 
@@ -126,7 +134,8 @@ class host::impl : public host_core {
       std::lock_guard lock(wakes_mutex_);
       if (waking_ >= max_snapshot_wakes) {
         if (waiting_.size() >= max_waiting_snapshots) {
-          return done(too_many("too_many_subscriptions", "too many snapshots of sleeping actors are asked for at once"));
+          return done(too_many("too_many_subscriptions",
+                               "too many snapshots of sleeping actors are asked for at once"));
         }
         waiting_.emplace_back(k, std::move(done));
         return;
@@ -181,10 +190,18 @@ class host::impl : public host_core {
 };
 
 host::host(host_options o) : impl_(std::make_unique<impl>(std::move(o))) {}
-host_core& host::core() const { return *impl_; }
-host::~host() { impl_->stop(); }
-void host::start() { impl_->start(); }
-void host::stop() { impl_->stop(); }
+host_core& host::core() const {
+  return *impl_;
+}
+host::~host() {
+  impl_->stop();
+}
+void host::start() {
+  impl_->start();
+}
+void host::stop() {
+  impl_->stop();
+}
 
 void host::command(client_command c, reply_handler done) {
   const auto* known = impl_->kinds.find(c.to.kind());
@@ -192,13 +209,16 @@ void host::command(client_command c, reply_handler done) {
   if (auto why = impl_->door(c.principal, c.to, row ? row->row->sender.role() : "")) return done(reply{*why});
   if (!row || row->row->sender.role().empty()) {
     if (row) return done(reply{forbidden(c.name + " is not for clients")});
-    return done(reply{problem{404, "unknown_command", "actors of kind " + std::string(c.to.kind()) + " take no command " + c.name}});
+    return done(reply{problem{404, "unknown_command",
+                              "actors of kind " + std::string(c.to.kind()) + " take no command " + c.name}});
   }
   if (!printable(c.id)) {
-    return done(reply{bad_request("bad_id", "a command id is 1 to 128 printable characters, unique per intention")});
+    return done(
+        reply{bad_request("bad_id", "a command id is 1 to 128 printable characters, unique per intention")});
   }
   if (row->body) {
-    if (const auto violations = row->body->check(c.body); !violations.empty()) return done(reply{invalid_body(violations)});
+    if (const auto violations = row->body->check(c.body); !violations.empty())
+      return done(reply{invalid_body(violations)});
   }
   const auto to = c.to;
   const auto l = row->row->in;
@@ -209,15 +229,20 @@ void host::command(client_command c, reply_handler done) {
   if (d != delivered::accepted) std::get<client_item>(item).answer(reply{impl_->refusal(d, to)});
 }
 
-void host::command_as_host(const key& to, std::string_view name, json body, std::string id, reply_handler done,
-                           bool create) {
+void host::command_as_host(const key& to, std::string_view name, json body, std::string id,
+                           reply_handler done, bool create) {
   const auto* known = impl_->kinds.find(to.kind());
   const auto* row = known ? known->command(name) : nullptr;
-  if (!row) return done(reply{problem{404, "unknown_command", "there is no command " + std::string(name) + " at " + to.str()}});
-  if (!row->row->sender.allows_host()) return done(reply{forbidden(std::string(name) + " is not for the host")});
-  if (create && !row->row->creates) return done(reply{forbidden(std::string(name) + " does not make an actor")});
+  if (!row)
+    return done(reply{
+        problem{404, "unknown_command", "there is no command " + std::string(name) + " at " + to.str()}});
+  if (!row->row->sender.allows_host())
+    return done(reply{forbidden(std::string(name) + " is not for the host")});
+  if (create && !row->row->creates)
+    return done(reply{forbidden(std::string(name) + " does not make an actor")});
   if (row->body) {
-    if (const auto violations = row->body->check(body); !violations.empty()) return done(reply{invalid_body(violations)});
+    if (const auto violations = row->body->check(body); !violations.empty())
+      return done(reply{invalid_body(violations)});
   }
   client_command c{to, std::move(id), std::string(name), std::move(body), "host"};
   const auto deadline = impl_->time.steady() + c.timeout;
@@ -231,23 +256,29 @@ void host::query(client_query q, reply_handler done) {
   const auto* row = known ? known->query(q.name) : nullptr;
   if (auto why = impl_->door(q.principal, q.to, row ? row->row->role : "")) return done(reply{*why});
   if (!row) {
-    return done(reply{problem{404, "unknown_query", "actors of kind " + std::string(q.to.kind()) + " know no query " + q.name}});
+    return done(reply{problem{404, "unknown_query",
+                              "actors of kind " + std::string(q.to.kind()) + " know no query " + q.name}});
   }
-  if (const auto violations = row->body->check(q.body); !violations.empty()) return done(reply{invalid_body(violations)});
-  impl_->read(q.to, q.timeout, [row, body = std::move(q.body), done = std::move(done)](cell* c, const problem* why) {
-    if (why) return done(reply{*why});
-    auto r = run_query(*c, *row->row, body);
-    c->when_durable([done, r = std::move(r)] { done(r); });
-  });
+  if (const auto violations = row->body->check(q.body); !violations.empty())
+    return done(reply{invalid_body(violations)});
+  impl_->read(q.to, q.timeout,
+              [row, body = std::move(q.body), done = std::move(done)](cell* c, const problem* why) {
+                if (why) return done(reply{*why});
+                auto r = run_query(*c, *row->row, body);
+                c->when_durable([done, r = std::move(r)] { done(r); });
+              });
 }
 
 namespace {
 
-// A gate that never completes must not hold a thread for ever; the timeout is also what the sweep answers by, a moment later.
-reply wait_for(std::future<reply> answer, std::chrono::milliseconds timeout, const std::string& what, const key& at) {
+// A gate that never completes must not hold a thread for ever; the timeout is also what the sweep answers by,
+// a moment later.
+reply wait_for(std::future<reply> answer, std::chrono::milliseconds timeout, const std::string& what,
+               const key& at) {
   if (answer.wait_for(timeout) == std::future_status::ready) return answer.get();
-  return reply{problem{504, "timed_out", "no answer in time from " + at.str() + " to " + what +
-                                             "; a command may still be applied: ask again with the same id"}};
+  return reply{problem{504, "timed_out",
+                       "no answer in time from " + at.str() + " to " + what +
+                           "; a command may still be applied: ask again with the same id"}};
 }
 
 }  // namespace
@@ -263,8 +294,9 @@ reply host::call(client_command c) {
 
 reply host::call_as_host(const key& to, std::string_view name, json body, std::string id, bool create) {
   const auto promised = std::make_shared<std::promise<reply>>();
-  command_as_host(to, name, std::move(body), std::move(id), [promised](reply r) { promised->set_value(std::move(r)); },
-                  create);
+  command_as_host(
+      to, name, std::move(body), std::move(id), [promised](reply r) { promised->set_value(std::move(r)); },
+      create);
   return wait_for(promised->get_future(), client_command{.to = to}.timeout, std::string(name), to);
 }
 
@@ -288,16 +320,21 @@ void host::read_stream(const key& k, std::string_view stream, std::uint64_t afte
   const auto* known = impl_->kinds.find(k.kind());
   const auto* row = known ? known->stream(stream) : nullptr;
   if (auto why = impl_->door(principal, k, row ? row->role : "")) return done(*why);
-  if (!row) return done(problem{404, "unknown_stream", "actors of kind " + std::string(k.kind()) + " have no stream " + std::string(stream)});
-  impl_->read(k, read_deadline, [name = std::string(stream), after, limit, done = std::move(done)](cell* c, const problem* why) {
-    if (why) return done(*why);
-    try {
-      auto page = read_page(*c, name, after, limit, false);
-      c->when_durable([done, page] { done(page); });
-    } catch (const storage::error& e) {
-      done(read_failed(c->self(), name, e));
-    }
-  });
+  if (!row)
+    return done(
+        problem{404, "unknown_stream",
+                "actors of kind " + std::string(k.kind()) + " have no stream " + std::string(stream)});
+  impl_->read(
+      k, read_deadline,
+      [name = std::string(stream), after, limit, done = std::move(done)](cell* c, const problem* why) {
+        if (why) return done(*why);
+        try {
+          auto page = read_page(*c, name, after, limit, false);
+          c->when_durable([done, page] { done(page); });
+        } catch (const storage::error& e) {
+          done(read_failed(c->self(), name, e));
+        }
+      });
 }
 
 void host::read_entry(const key& k, std::string_view stream, std::uint64_t seq, const std::string& principal,
@@ -305,19 +342,21 @@ void host::read_entry(const key& k, std::string_view stream, std::uint64_t seq, 
   const auto* known = impl_->kinds.find(k.kind());
   const auto* row = known ? known->stream(stream) : nullptr;
   if (auto why = impl_->door(principal, k, row ? row->role : "")) return done(*why);
-  if (!row || seq == 0) return done(problem{404, "unknown_stream", "there is no such stream or entry at " + k.str()});
-  impl_->read(k, read_deadline, [name = std::string(stream), seq, done = std::move(done)](cell* c, const problem* why) {
-    if (why) return done(*why);
-    try {
-      auto page = read_page(*c, name, seq - 1, 1, true);
-      if (page->entries.empty() || page->entries.front().seq != seq) {
-        return done(not_found("entry " + std::to_string(seq) + " of " + name + " is not kept"));
-      }
-      c->when_durable([done, page] { done(page); });
-    } catch (const storage::error& e) {
-      done(read_failed(c->self(), name, e));
-    }
-  });
+  if (!row || seq == 0)
+    return done(problem{404, "unknown_stream", "there is no such stream or entry at " + k.str()});
+  impl_->read(k, read_deadline,
+              [name = std::string(stream), seq, done = std::move(done)](cell* c, const problem* why) {
+                if (why) return done(*why);
+                try {
+                  auto page = read_page(*c, name, seq - 1, 1, true);
+                  if (page->entries.empty() || page->entries.front().seq != seq) {
+                    return done(not_found("entry " + std::to_string(seq) + " of " + name + " is not kept"));
+                  }
+                  c->when_durable([done, page] { done(page); });
+                } catch (const storage::error& e) {
+                  done(read_failed(c->self(), name, e));
+                }
+              });
 }
 
 subscription host::subscribe(const key& k, std::optional<revision_id> have, const std::string& principal,
@@ -375,7 +414,9 @@ const kind* host::find_kind(std::string_view name) const {
   return known ? &known->declared() : nullptr;
 }
 
-const std::vector<const kind*>& host::kinds() const { return impl_->kinds.kinds(); }
+const std::vector<const kind*>& host::kinds() const {
+  return impl_->kinds.kinds();
+}
 
 host_stats host::stats() const {
   const auto& n = impl_->count;
@@ -403,8 +444,12 @@ host_stats host::stats() const {
   return s;
 }
 
-const std::filesystem::path& host::data() const { return impl_->dir.data(); }
-std::filesystem::path host::folder(const key& k) const { return impl_->dir.folder(k); }
+const std::filesystem::path& host::data() const {
+  return impl_->dir.data();
+}
+std::filesystem::path host::folder(const key& k) const {
+  return impl_->dir.folder(k);
+}
 
 bool host::retry_quarantined(const key& k) {
   if (!impl_->dir.release_quarantined(k)) return false;
@@ -413,7 +458,8 @@ bool host::retry_quarantined(const key& k) {
   return true;
 }
 
-void host::settle_dead(const key& k, std::int64_t id, bool again, const std::string& principal, reply_handler answer) {
+void host::settle_dead(const key& k, std::int64_t id, bool again, const std::string& principal,
+                       reply_handler answer) {
   mailbox_item item = dead_letter_item{id, again, principal, std::move(answer)};
   const auto d = impl_->deliver(k, item, lane::interactive, 256, false);
   if (d != delivered::accepted) std::get<dead_letter_item>(item).answer(reply{impl_->refusal(d, k)});

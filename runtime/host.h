@@ -1,5 +1,5 @@
-// The host: which actors are awake, who wakes and sleeps them, and how messages reach them. The one object an embedding
-// program makes. examples/hello_actor shows the least of it.
+// The host: which actors are awake, who wakes and sleeps them, and how messages reach them. The one object an
+// embedding program makes. examples/hello_actor shows the least of it.
 #pragma once
 
 #include <chrono>
@@ -26,12 +26,13 @@ enum class verdict {
   hidden,     ///< for it the actor does not exist: 404
 };
 
-/// Whether a client may use a row that asks for `role` at `actor`. Called from any thread, at the door and again when
-/// the command is applied; must not block.
-using authorizer = std::function<verdict(const std::string& principal, const key& actor, std::string_view role)>;
+/// Whether a client may use a row that asks for `role` at `actor`. Called from any thread, at the door and
+/// again when the command is applied; must not block.
+using authorizer =
+    std::function<verdict(const std::string& principal, const key& actor, std::string_view role)>;
 
-/// Called inside a turn after a command whose row has an audit kind succeeded; typically turn.send()s an entry to the
-/// audit log.
+/// Called inside a turn after a command whose row has an audit kind succeeded; typically turn.send()s an
+/// entry to the audit log.
 using auditor = std::function<void(turn&, const command_row&, const json& body, const json& result)>;
 
 struct host_limits {
@@ -81,7 +82,8 @@ struct client_command {
   std::string name;
   json body;
   std::string principal;
-  /// After it the client is told 504 `timed_out`; the command may still be applied: ask again with the same id.
+  /// After it the client is told 504 `timed_out`; the command may still be applied: ask again with the same
+  /// id.
   std::chrono::milliseconds timeout{10'000};
   /// Orders this sender's commands among each other (a connection, say). Empty: the principal.
   std::string connection = {};
@@ -108,8 +110,9 @@ struct reply {
 
 struct host_stats {
   std::size_t awake = 0, awake_limit = 0, actors = 0, quarantined = 0, subscribers = 0;
-  std::uint64_t turns = 0, commands = 0, failed_commands = 0, queries = 0, wakes = 0, sleeps = 0, messages = 0,
-                effects_started = 0, effects_failed = 0, commits_failed = 0, snapshots_built = 0;
+  std::uint64_t turns = 0, commands = 0, failed_commands = 0, queries = 0, wakes = 0, sleeps = 0,
+                messages = 0, effects_started = 0, effects_failed = 0, commits_failed = 0,
+                snapshots_built = 0;
   /// Upper bounds in microseconds and counts; the last bucket has no bound.
   std::vector<std::pair<std::int64_t, std::uint64_t>> turn_latency, commit_latency, batch_sizes;
   std::chrono::milliseconds uptime{0};
@@ -127,8 +130,8 @@ struct backup_options;
 /// Thread-safe throughout. Callbacks run on scheduler threads and must return at once.
 class host {
  public:
-  /// Opens the data folder, takes its lock (throws data_folder_in_use), checks the kinds (throws std::logic_error naming
-  /// the row at fault). Nothing runs yet.
+  /// Opens the data folder, takes its lock (throws data_folder_in_use), checks the kinds (throws
+  /// std::logic_error naming the row at fault). Nothing runs yet.
   explicit host(host_options);
   ~host();
   host(const host&) = delete;
@@ -142,9 +145,10 @@ class host {
   using reply_handler = std::function<void(reply)>;
   void command(client_command, reply_handler);
   void query(client_query, reply_handler);
-  /// Makes an actor that no parent makes, or does nothing when it is there, and sends it a command with from host().
-  /// `id` makes it idempotent.
-  void command_as_host(const key& to, std::string_view name, json body, std::string id, reply_handler, bool create = false);
+  /// Makes an actor that no parent makes, or does nothing when it is there, and sends it a command with from
+  /// host(). `id` makes it idempotent.
+  void command_as_host(const key& to, std::string_view name, json body, std::string id, reply_handler,
+                       bool create = false);
   /// Blocking forms, for programs and tests; never on a scheduler thread.
   reply call(client_command);
   reply ask(client_query);
@@ -154,23 +158,26 @@ class host {
   using snapshot_handler = std::function<void(std::variant<snapshot_ptr, problem>)>;
   void snapshot(const key&, const std::string& principal, snapshot_handler);
   using page_handler = std::function<void(std::variant<page_ptr, problem>)>;
-  /// A page after `after`; an empty page at the end. 410-like: when `after` + 1 is older than the oldest kept entry the
-  /// page begins at `first` (the caller sees page->after != after and tells `reset`).
-  void read_stream(const key&, std::string_view stream, std::uint64_t after, std::size_t limit, const std::string& principal,
-                   page_handler);
+  /// A page after `after`; an empty page at the end. 410-like: when `after` + 1 is older than the oldest kept
+  /// entry the page begins at `first` (the caller sees page->after != after and tells `reset`).
+  void read_stream(const key&, std::string_view stream, std::uint64_t after, std::size_t limit,
+                   const std::string& principal, page_handler);
   /// One entry whole, however long.
-  void read_entry(const key&, std::string_view stream, std::uint64_t seq, const std::string& principal, page_handler);
+  void read_entry(const key&, std::string_view stream, std::uint64_t seq, const std::string& principal,
+                  page_handler);
 
-  /// The current snapshot comes first, unless `have` is current. A problem when the actor does not exist or is hidden.
-  /// Does not keep the actor awake.
+  /// The current snapshot comes first, unless `have` is current. A problem when the actor does not exist or
+  /// is hidden. Does not keep the actor awake.
   using subscribed = std::function<void(std::optional<problem>)>;
-  [[nodiscard]] subscription subscribe(const key&, std::optional<revision_id> have, const std::string& principal,
-                                       std::shared_ptr<subscriber>, subscribed);
+  [[nodiscard]] subscription subscribe(const key&, std::optional<revision_id> have,
+                                       const std::string& principal, std::shared_ptr<subscriber>, subscribed);
   /// Live entries of a stream from now on.
-  [[nodiscard]] subscription subscribe_stream(const key&, std::string_view stream, const std::string& principal,
-                                              std::shared_ptr<subscriber>, subscribed);
-  /// Every committed turn of actors at or below `prefix` (all when empty). The sink must return at once; it may be
-  /// called by several threads at a time, and never once the subscription is gone. It must not end the subscription itself.
+  [[nodiscard]] subscription subscribe_stream(const key&, std::string_view stream,
+                                              const std::string& principal, std::shared_ptr<subscriber>,
+                                              subscribed);
+  /// Every committed turn of actors at or below `prefix` (all when empty). The sink must return at once; it
+  /// may be called by several threads at a time, and never once the subscription is gone. It must not end the
+  /// subscription itself.
   [[nodiscard]] subscription watch_turns(std::string prefix, std::function<void(const turn_event&)> sink);
 
   bool exists(const key&) const;
@@ -182,8 +189,8 @@ class host {
   std::filesystem::path folder(const key&) const;
   /// Wakes nothing: forgets quarantine and tries again on the next command.
   bool retry_quarantined(const key&);
-  /// Sends a message of the dead list again, as a new one, or forgets it. The answer comes when that is durable; history
-  /// shows it as $dead.retry or $dead.drop.
+  /// Sends a message of the dead list again, as a new one, or forgets it. The answer comes when that is
+  /// durable; history shows it as $dead.retry or $dead.drop.
   void settle_dead(const key&, std::int64_t id, bool again, const std::string& principal, reply_handler);
   /// Asks an awake actor without obligations to sleep now.
   void sleep_now(const key&);

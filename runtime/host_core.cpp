@@ -53,14 +53,17 @@ host_core::host_core(host_options o)
   alarm = std::make_unique<alarms>(threads, time, [this] { sweep(); });
 }
 
-host_core::~host_core() { stop(); }
+host_core::~host_core() {
+  stop();
+}
 
 void host_core::start() {
   if (started_.exchange(true)) return;
   alarm->start();
   for (auto& [k, crashes] : dir.recover(at_work_.crashed())) {
     if (crashes >= max_crashes) {
-      const auto why = "the server crashed " + std::to_string(crashes) + " times in a row while this actor was at work";
+      const auto why =
+          "the server crashed " + std::to_string(crashes) + " times in a row while this actor was at work";
       log("quarantine", k.str() + ": " + why);
       dir.quarantine(k, why);
       continue;
@@ -75,8 +78,8 @@ void host_core::start() {
 void host_core::stop() {
   if (stopped_.exchange(true)) return;
   stopping_ = true;
-  // What was accepted is finished; what cannot be is answered when its file closes. With virtual time nobody runs it
-  // for us, so there is nothing to wait for.
+  // What was accepted is finished; what cannot be is answered when its file closes. With virtual time nobody
+  // runs it for us, so there is nothing to wait for.
   if (own_scheduler_) {
     const auto until = std::chrono::steady_clock::now() + stop_deadline;
     const auto busy = [&] {
@@ -118,7 +121,8 @@ delivered host_core::deliver(const key& to, mailbox_item& item, lane l, std::siz
         return delivered::full;
       }
       if (entry && !entry->quarantined.empty()) return delivered::quarantined;
-      if (!may_create && (!entry || entry->creating) && !std::filesystem::exists(dir.file(to))) return delivered::no_actor;
+      if (!may_create && (!entry || entry->creating) && !std::filesystem::exists(dir.file(to)))
+        return delivered::no_actor;
       auto fresh = std::make_shared<cell>(*this, to, *known);
       fresh->begin(threads);
       std::lock_guard lock(cells_mutex_);
@@ -129,22 +133,32 @@ delivered host_core::deliver(const key& to, mailbox_item& item, lane l, std::siz
       c = cells_.try_emplace(to, std::move(fresh)).first->second;
     }
     switch (c->push(item, l, bytes, client, may_create)) {
-      case pushed::accepted: return delivered::accepted;
-      case pushed::full: return delivered::full;
-      case pushed::closed: break;  // It fell asleep just now: wake it again.
+      case pushed::accepted:
+        return delivered::accepted;
+      case pushed::full:
+        return delivered::full;
+      case pushed::closed:
+        break;  // It fell asleep just now: wake it again.
     }
   }
 }
 
 problem host_core::refusal(delivered d, const key& k) {
   switch (d) {
-    case delivered::no_actor: return not_found("there is no actor " + k.str());
-    case delivered::full: return too_many("mailbox_full", k.str() + " has as many commands waiting as it can hold; try again later");
-    case delivered::quarantined: return quarantined_problem(k, why_quarantined(k));
+    case delivered::no_actor:
+      return not_found("there is no actor " + k.str());
+    case delivered::full:
+      return too_many("mailbox_full",
+                      k.str() + " has as many commands waiting as it can hold; try again later");
+    case delivered::quarantined:
+      return quarantined_problem(k, why_quarantined(k));
     case delivered::too_many_awake:
-      return unavailable("too_many_awake", "as many actors are awake as this server can hold; try again later");
-    case delivered::stopping: return unavailable("shutting_down", "the server is shutting down");
-    case delivered::accepted: break;
+      return unavailable("too_many_awake",
+                         "as many actors are awake as this server can hold; try again later");
+    case delivered::stopping:
+      return unavailable("shutting_down", "the server is shutting down");
+    case delivered::accepted:
+      break;
   }
   return {500, "internal", "no problem"};
 }
@@ -206,7 +220,8 @@ void host_core::hold_delivery() {
   if (passed.wait_for(hold_deadline) == std::future_status::ready) return;
   resume_delivery();
   throw std::runtime_error("some actors did not come to the end of their turn within " +
-                           std::to_string(hold_deadline.count()) + " s; try again when the server has less to do");
+                           std::to_string(hold_deadline.count()) +
+                           " s; try again when the server has less to do");
 }
 
 void host_core::resume_delivery() {
@@ -214,12 +229,16 @@ void host_core::resume_delivery() {
   for (const auto& c : all_awake()) c->poke();
 }
 
-std::optional<problem> host_core::check(const std::string& principal, const key& k, std::string_view role) const {
+std::optional<problem> host_core::check(const std::string& principal, const key& k,
+                                        std::string_view role) const {
   if (!options.authorize) return std::nullopt;
   switch (options.authorize(principal, k, role)) {
-    case verdict::allow: return std::nullopt;
-    case verdict::forbidden: return forbidden("this needs the role " + std::string(role) + " at " + k.str());
-    case verdict::hidden: break;
+    case verdict::allow:
+      return std::nullopt;
+    case verdict::forbidden:
+      return forbidden("this needs the role " + std::string(role) + " at " + k.str());
+    case verdict::hidden:
+      break;
   }
   return not_found("there is no actor " + k.str());
 }
@@ -253,7 +272,8 @@ void host_core::sweep() {
   try {
     for (const auto& k : dir.due(time.now(), due_at_once)) {
       if (awake(k)) continue;
-      mailbox_item item = read_item{[](cell*, const problem*) {}, std::chrono::steady_clock::time_point::max()};
+      mailbox_item item =
+          read_item{[](cell*, const problem*) {}, std::chrono::steady_clock::time_point::max()};
       deliver(k, item, lane::background, 0, false);
     }
   } catch (const std::exception& e) {

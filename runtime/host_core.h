@@ -61,7 +61,8 @@ class host_core {
   void stop();
 
   /// Wakes the actor if need be. Takes the item only when accepted.
-  delivered deliver(const key&, mailbox_item& item, lane, std::size_t bytes, bool client, bool may_create = false);
+  delivered deliver(const key&, mailbox_item& item, lane, std::size_t bytes, bool client,
+                    bool may_create = false);
   /// Why something was not delivered, for whoever sent it.
   problem refusal(delivered, const key&);
   /// To a sender that is awake; a sleeping one has nothing unsettled.
@@ -76,9 +77,10 @@ class host_core {
   void log(std::string_view area, std::string_view text) const;
   bool stopping() const { return stopping_; }
 
-  /// From now on nothing passes from one actor to another and no sender forgets what it sent, while turns go on: files
-  /// that are copied meanwhile agree with each other. Returns when every turn that had begun is in its file and told
-  /// (watch_turns); throws std::runtime_error when that takes too long. Never from a stretch.
+  /// From now on nothing passes from one actor to another and no sender forgets what it sent, while turns go
+  /// on: files that are copied meanwhile agree with each other. Returns when every turn that had begun is in
+  /// its file and told (watch_turns); throws std::runtime_error when that takes too long. Never from a
+  /// stretch.
   void hold_delivery();
   void resume_delivery();
   bool delivery_held() const { return delivery_held_; }

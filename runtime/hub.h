@@ -13,8 +13,8 @@
 
 namespace troupe {
 
-/// Thread-safe. Subscribers are called outside the lock, so that a slow one delays only its caller's next frame;
-/// none of them may block (topic.h).
+/// Thread-safe. Subscribers are called outside the lock, so that a slow one delays only its caller's next
+/// frame; none of them may block (topic.h).
 class hub {
  public:
   explicit hub(std::size_t cache_bytes) : cache_limit_(cache_bytes) {}
@@ -41,7 +41,9 @@ class hub {
   std::size_t subscribers() const;
 
   static std::string topic_of(const key& k) { return k.str(); }
-  static std::string topic_of(const key& k, std::string_view stream) { return k.str() + '#' + std::string(stream); }
+  static std::string topic_of(const key& k, std::string_view stream) {
+    return k.str() + '#' + std::string(stream);
+  }
 
  private:
   friend class subscription::impl;

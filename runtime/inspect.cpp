@@ -27,22 +27,26 @@ std::uintmax_t bytes_on_disk(const std::filesystem::path& file) {
 
 json histogram_json(const std::vector<std::pair<std::int64_t, std::uint64_t>>& h) {
   json out = json::array();
-  for (const auto& [bound, n] : h) out.push_back({{"le", bound < 0 ? json(nullptr) : json(bound)}, {"count", n}});
+  for (const auto& [bound, n] : h)
+    out.push_back({{"le", bound < 0 ? json(nullptr) : json(bound)}, {"count", n}});
   return out;
 }
 
-// Secret columns are never shown, and no way round by renaming them: such a kind's queries name their columns.
+// Secret columns are never shown, and no way round by renaming them: such a kind's queries name their
+// columns.
 std::optional<problem> secrets_asked(const kind& k, std::string_view sql) {
   if (k.secret_columns.empty()) return std::nullopt;
   std::string lower(sql);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(lower, lower.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (const auto column : k.secret_columns) {
     const auto name = column.substr(column.find('.') + 1);
     if (lower.find(name) != lower.npos) return forbidden("the column " + std::string(column) + " is secret");
   }
   for (std::size_t at = 0; (at = lower.find('*', at)) != lower.npos; ++at) {
     if (at < 6 || lower.compare(at - 6, 8, "count(*)") != 0) {
-      return forbidden("actors of kind " + std::string(k.name) + " hold secrets: name the columns instead of *");
+      return forbidden("actors of kind " + std::string(k.name) +
+                       " hold secrets: name the columns instead of *");
     }
   }
   if (lower.find("rt_changes") != lower.npos) return forbidden("rt_changes is shown by the history");
@@ -60,7 +64,9 @@ inspector::inspector(std::filesystem::path data, const std::vector<const kind*>&
 
 inspector::~inspector() = default;
 
-std::filesystem::path inspector::file(const key& k) const { return data_ / k.str() / "actor.sqlite"; }
+std::filesystem::path inspector::file(const key& k) const {
+  return data_ / k.str() / "actor.sqlite";
+}
 
 std::variant<const known_kind*, problem> inspector::known(const key& k) const {
   const auto* is = kinds_.find(k.kind());
@@ -79,10 +85,12 @@ inspector::result inspector::actors(const filter& f) const {
     json next = nullptr;
     // Filters that the index does not know are applied page by page.
     for (int pages = 0; pages < 64; ++pages) {
-      const storage::value params[] = {after, f.prefix, f.prefix + "\x7f", f.kind, static_cast<std::int64_t>(max_listed)};
+      const storage::value params[] = {after, f.prefix, f.prefix + "\x7f", f.kind,
+                                       static_cast<std::int64_t>(max_listed)};
       const auto r = db.run(
           "SELECT key, kind, last_active, created_at, next_timer, quarantined, turn, revision FROM actors "
-          "WHERE key > ?1 AND (?2 = '' OR (key >= ?2 AND key < ?3)) AND (?4 = '' OR kind = ?4) ORDER BY key LIMIT ?5",
+          "WHERE key > ?1 AND (?2 = '' OR (key >= ?2 AND key < ?3)) AND (?4 = '' OR kind = ?4) ORDER BY key "
+          "LIMIT ?5",
           params);
       for (const auto& row : r.rows) {
         after = string_of(row[0]);
@@ -146,16 +154,20 @@ inspector::result inspector::actor(const key& k) const {
              {"quarantined", !failure.empty()},
              {"failure", failure},
              {"subscribed", live_ && live_->topics.wanted(k.str())}};
-    out["outbox"] = list("SELECT target, lane, count(*) AS messages, min(number) AS first, min(time) AS since FROM rt_outbox "
-                         "GROUP BY target, lane LIMIT 200");
-    out["effects"] = list("SELECT id, kind, resource, attempt, deadline, time FROM rt_effects ORDER BY number LIMIT 200");
+    out["outbox"] = list(
+        "SELECT target, lane, count(*) AS messages, min(number) AS first, min(time) AS since FROM rt_outbox "
+        "GROUP BY target, lane LIMIT 200");
+    out["effects"] =
+        list("SELECT id, kind, resource, attempt, deadline, time FROM rt_effects ORDER BY number LIMIT 200");
     out["feeds"] = list("SELECT id, kind, position, time FROM rt_feeds LIMIT 200");
     out["timers"] = list("SELECT name, due, command FROM rt_timers ORDER BY due LIMIT 200");
     out["peers"] = list("SELECT sender, lane, number FROM rt_marks LIMIT 200");
     out["dead"] = list("SELECT id, time, target, name, error FROM rt_dead ORDER BY id DESC LIMIT 50");
     out["streams"] = list("SELECT name, first, last FROM rt_streams");
-    out["commands"] = list("SELECT count(*) AS count, sum(ok = 0) AS failed, avg(duration_us) AS mean_us, "
-                           "max(duration_us) AS max_us FROM rt_inbox").at(0);
+    out["commands"] = list(
+                          "SELECT count(*) AS count, sum(ok = 0) AS failed, avg(duration_us) AS mean_us, "
+                          "max(duration_us) AS max_us FROM rt_inbox")
+                          .at(0);
     return out;
   });
 }

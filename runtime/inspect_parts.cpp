@@ -17,7 +17,8 @@ std::string sql_literal(const Bytes& bytes) {
 }
 
 void show_blobs(json& j) {
-  if (j.is_binary()) j = sql_literal(j.get_binary());
+  if (j.is_binary())
+    j = sql_literal(j.get_binary());
   else if (j.is_structured()) {
     for (auto& inner : j) show_blobs(inner);
   }
@@ -28,8 +29,10 @@ void show_blobs(json& j) {
 json to_json(const storage::value& v) {
   return std::visit(
       [](const auto& x) -> json {
-        if constexpr (std::is_same_v<std::decay_t<decltype(x)>, storage::blob>) return sql_literal(x);
-        else return x;
+        if constexpr (std::is_same_v<std::decay_t<decltype(x)>, storage::blob>)
+          return sql_literal(x);
+        else
+          return x;
       },
       v);
 }
@@ -65,7 +68,8 @@ json changes_of(const storage::value& recorded, std::int64_t from, std::int64_t 
   const auto all = storage::as_text(*data);
   if (from < 0 || from > to || to > static_cast<std::int64_t>(all.size())) return json::array();
   auto changes = json::from_cbor(
-      storage::as_cbor_array(all.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from))), true, false);
+      storage::as_cbor_array(all.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from))),
+      true, false);
   if (changes.is_discarded()) return json::array();
   show_blobs(changes);
   return changes;
@@ -74,14 +78,18 @@ json changes_of(const storage::value& recorded, std::int64_t from, std::int64_t 
 problem failed(const key& k, const storage::error& e, bool asked) {
   if (e.kind() == storage::failure::missing) return not_found("there is no actor " + k.str());
   if (e.kind() == storage::failure::misuse && asked) {
-    return unprocessable("bad_sql", e.reason().empty() ? e.what() : "SQLite does not take this statement: " + e.reason());
+    return unprocessable(
+        "bad_sql", e.reason().empty() ? e.what() : "SQLite does not take this statement: " + e.reason());
   }
   if (e.kind() == storage::failure::interrupted) {
-    return unprocessable("query_too_slow", asked ? "the statement took longer than 2 s and was ended; ask for less" : e.what());
+    return unprocessable("query_too_slow",
+                         asked ? "the statement took longer than 2 s and was ended; ask for less" : e.what());
   }
   return unavailable("storage", e.what());
 }
 
-problem bad_turn(std::string detail) { return {410, "turn_not_kept", std::move(detail)}; }
+problem bad_turn(std::string detail) {
+  return {410, "turn_not_kept", std::move(detail)};
+}
 
 }  // namespace troupe

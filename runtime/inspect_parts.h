@@ -23,7 +23,8 @@ std::string string_of(const storage::value&);
 json parsed(const storage::value&);
 /// The recorded changes between two offsets; blobs in the form of SQL literals.
 json changes_of(const storage::value& recorded, std::int64_t from, std::int64_t to);
-/// What reading an actor's file failed of. `asked`: the SQL is the caller's own, so a mistake in it is the caller's.
+/// What reading an actor's file failed of. `asked`: the SQL is the caller's own, so a mistake in it is the
+/// caller's.
 problem failed(const key&, const storage::error&, bool asked = false);
 problem bad_turn(std::string detail);
 

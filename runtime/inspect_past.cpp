@@ -15,7 +15,8 @@ constexpr std::int64_t turns_at_once = 128;
 constexpr std::chrono::seconds longest_search{2};
 
 constexpr std::string_view history_columns =
-    "SELECT i.seq, i.turn, i.time, i.source, i.sender, i.principal, i.id, i.name, i.body, i.ok, i.result, i.duration_us, "
+    "SELECT i.seq, i.turn, i.time, i.source, i.sender, i.principal, i.id, i.name, i.body, i.ok, i.result, "
+    "i.duration_us, "
     "i.changes_at, i.changes_end, c.data FROM rt_inbox i LEFT JOIN rt_changes c ON c.turn = i.turn ";
 
 json command_of(const std::vector<storage::value>& row) {
@@ -54,16 +55,18 @@ struct known_turns {
     if (t > last) {
       return unprocessable("no_such_turn", "the last turn of " + k.str() + " is " + std::to_string(last));
     }
-    if (t < oldest) return bad_turn("the history of " + k.str() + " reaches back to turn " + std::to_string(oldest));
+    if (t < oldest)
+      return bad_turn("the history of " + k.str() + " reaches back to turn " + std::to_string(oldest));
     return std::nullopt;
   }
 };
 
 std::optional<problem> not_recorded(const key& k, const known_kind& kind) {
   if (kind.declared().record_changes) return std::nullopt;
-  return unprocessable("changes_not_recorded", "actors of kind " + std::string(kind.declared().name) +
-                                                   " do not record the rows that they change, so the past of " + k.str() +
-                                                   " is not known");
+  return unprocessable("changes_not_recorded",
+                       "actors of kind " + std::string(kind.declared().name) +
+                           " do not record the rows that they change, so the past of " + k.str() +
+                           " is not known");
 }
 
 class not_exact {};  // a turn changed more than a recording holds
@@ -74,8 +77,8 @@ void each_change(storage::reader& db, std::int64_t after, std::int64_t upto, F&&
   const auto until = std::chrono::steady_clock::now() + longest_search;
   for (;;) {
     const storage::value range[] = {after, upto, turns_at_once};
-    const auto page =
-        db.run("SELECT turn, data FROM rt_changes WHERE turn > ? AND turn <= ? ORDER BY turn DESC LIMIT ?", range);
+    const auto page = db.run(
+        "SELECT turn, data FROM rt_changes WHERE turn > ? AND turn <= ? ORDER BY turn DESC LIMIT ?", range);
     for (const auto& row : page.rows) {
       const auto* data = std::get_if<storage::blob>(&row[1]);
       const auto changes = changes_of(row[1], 0, data ? static_cast<std::int64_t>(data->size()) : 0);
@@ -91,7 +94,8 @@ void each_change(storage::reader& db, std::int64_t after, std::int64_t upto, F&&
 }
 
 problem too_far(const key& k) {
-  return unprocessable("too_far", "too much happened to " + k.str() + " since then to be told exactly; ask for turns that are closer");
+  return unprocessable("too_far", "too much happened to " + k.str() +
+                                      " since then to be told exactly; ask for turns that are closer");
 }
 
 /// One table as it is taken back.
@@ -134,7 +138,8 @@ struct past_table {
 past_table table_now(storage::reader& db, const known_kind& kind, const std::string& name) {
   past_table t;
   const storage::value named[] = {name};
-  for (const auto& row : db.run("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", named).rows) {
+  for (const auto& row :
+       db.run("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", named).rows) {
     t.key.push_back(string_of(row[0]));
   }
   const auto all = db.run((t.key.empty() ? "SELECT rowid, * FROM \"" : "SELECT * FROM \"") + name + "\"");
@@ -203,11 +208,13 @@ bool names_row(const json& key, std::string_view row) {
 
 }  // namespace
 
-inspector::result inspector::history(const key& k, std::uint64_t after, std::size_t limit, bool newest) const {
+inspector::result inspector::history(const key& k, std::uint64_t after, std::size_t limit,
+                                     bool newest) const {
   limit = std::clamp<std::size_t>(limit, 1, max_history);
   return look(k, [&](const known_kind&, storage::reader& db) -> result {
     const storage::value params[] = {static_cast<std::int64_t>(after), static_cast<std::int64_t>(limit + 1)};
-    const auto sql = std::string(history_columns) + "WHERE i.seq > ? ORDER BY i.seq " + (newest ? "DESC" : "ASC") + " LIMIT ?";
+    const auto sql = std::string(history_columns) + "WHERE i.seq > ? ORDER BY i.seq " +
+                     (newest ? "DESC" : "ASC") + " LIMIT ?";
     const auto r = db.run(sql, params);
     json list = json::array();
     for (const auto& row : r.rows) {
@@ -215,8 +222,10 @@ inspector::result inspector::history(const key& k, std::uint64_t after, std::siz
       list.push_back(command_of(row));
     }
     json next = nullptr;
-    if (newest) std::reverse(list.begin(), list.end());
-    else if (r.rows.size() > limit) next = list.back()["seq"];
+    if (newest)
+      std::reverse(list.begin(), list.end());
+    else if (r.rows.size() > limit)
+      next = list.back()["seq"];
     return json{{"history", std::move(list)}, {"next", std::move(next)}};
   });
 }
@@ -244,7 +253,10 @@ inspector::result inspector::at(const key& k, std::uint64_t turn, std::string_vi
       for (auto& [at, row] : t.rows) rows.push_back(std::move(row));
       shown[name] = {{"key", t.key}, {"rows", std::move(rows)}, {"truncated", t.truncated}};
     }
-    return json{{"turn", turn}, {"time", to_json(time.at(0)[0])}, {"last", turns.last}, {"oldest", turns.oldest},
+    return json{{"turn", turn},
+                {"time", to_json(time.at(0)[0])},
+                {"last", turns.last},
+                {"oldest", turns.oldest},
                 {"tables", std::move(shown)}};
   });
 }
@@ -270,12 +282,16 @@ inspector::result inspector::diff(const key& k, std::uint64_t from, std::uint64_
     const bool truncated = std::ranges::any_of(after, [](const auto& t) { return t.second.truncated; });
     const storage::value range[] = {static_cast<std::int64_t>(from), static_cast<std::int64_t>(to)};
     const auto commands = db.run("SELECT count(*) FROM rt_inbox WHERE turn > ? AND turn <= ?", range).rows;
-    return json{{"from", from}, {"to", to}, {"commands", integer_of(commands.at(0)[0])}, {"changes", differences(before, after)},
+    return json{{"from", from},
+                {"to", to},
+                {"commands", integer_of(commands.at(0)[0])},
+                {"changes", differences(before, after)},
                 {"truncated", truncated}};
   });
 }
 
-inspector::result inspector::why(const key& k, std::string_view table, std::string_view row, std::size_t limit) const {
+inspector::result inspector::why(const key& k, std::string_view table, std::string_view row,
+                                 std::size_t limit) const {
   limit = std::clamp<std::size_t>(limit, 1, max_history);
   return look(k, [&](const known_kind& kind, storage::reader& db) -> result {
     if (auto why = not_recorded(k, kind)) return *why;
@@ -286,9 +302,10 @@ inspector::result inspector::why(const key& k, std::string_view table, std::stri
     std::int64_t before = std::numeric_limits<std::int64_t>::max();
     for (bool more = true; more && found.size() < limit;) {
       const storage::value params[] = {before, turns_at_once};
-      const auto page = db.run(std::string(history_columns) +
-                                   "WHERE i.seq < ? AND i.changes_end > i.changes_at ORDER BY i.seq DESC LIMIT ?",
-                               params);
+      const auto page =
+          db.run(std::string(history_columns) +
+                     "WHERE i.seq < ? AND i.changes_end > i.changes_at ORDER BY i.seq DESC LIMIT ?",
+                 params);
       more = page.rows.size() == static_cast<std::size_t>(turns_at_once);
       for (const auto& r : page.rows) {
         before = integer_of(r[0]);

@@ -22,13 +22,17 @@ struct listing {
 const listing& listing_of(inspector::waiting what) {
   static constexpr listing all[] = {
       {"outbox", "SELECT key FROM awake WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-       "SELECT target, lane, number, name, principal, reply, time FROM rt_outbox ORDER BY target, lane, number LIMIT 200"},
+       "SELECT target, lane, number, name, principal, reply, time FROM rt_outbox ORDER BY target, lane, "
+       "number LIMIT 200"},
       {"effects", "SELECT key FROM awake WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-       "SELECT id, kind, resource, attempt, deadline, outcome AS \"then\", principal, time FROM rt_effects ORDER BY number LIMIT 200"},
+       "SELECT id, kind, resource, attempt, deadline, outcome AS \"then\", principal, time FROM rt_effects "
+       "ORDER BY number LIMIT 200"},
       {"feeds", "SELECT key FROM awake WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-       "SELECT id, kind, position, on_batch AS \"then\", principal, time FROM rt_feeds ORDER BY id LIMIT 200"},
+       "SELECT id, kind, position, on_batch AS \"then\", principal, time FROM rt_feeds ORDER BY id LIMIT "
+       "200"},
       {"timers",
-       "SELECT key FROM actors WHERE key >= ?1 AND key < ?2 AND next_timer IS NOT NULL UNION SELECT key FROM awake WHERE "
+       "SELECT key FROM actors WHERE key >= ?1 AND key < ?2 AND next_timer IS NOT NULL UNION SELECT key FROM "
+       "awake WHERE "
        "key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
        "SELECT name, due, command, principal FROM rt_timers ORDER BY due LIMIT 200"},
   };
@@ -116,28 +120,39 @@ inspector::result inspector::dead(std::string_view below) const {
     {
       storage::reader index(data_ / "host.sqlite");
       const auto sick = index.run(
-          "SELECT key, quarantined FROM actors WHERE quarantined IS NOT NULL AND key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3", params);
+          "SELECT key, quarantined FROM actors WHERE quarantined IS NOT NULL AND key >= ?1 AND key < ?2 "
+          "ORDER BY key LIMIT ?3",
+          params);
       for (const auto& row : sick.rows) {
-        if (const auto why = string_of(row[1]); !why.empty()) quarantined.push_back({{"key", string_of(row[0])}, {"why", why}});
+        if (const auto why = string_of(row[1]); !why.empty())
+          quarantined.push_back({{"key", string_of(row[0])}, {"why", why}});
       }
     }
     bool truncated = false;
     std::size_t looked_at = 0;
     const auto keys = some_below(
-        below, "SELECT key FROM actors WHERE key >= ?1 AND key < ?2 ORDER BY last_active DESC LIMIT ?3", truncated);
+        below, "SELECT key FROM actors WHERE key >= ?1 AND key < ?2 ORDER BY last_active DESC LIMIT ?3",
+        truncated);
     for (const auto& k : keys) {
       try {
         storage::reader db(file(k));
         ++looked_at;
-        for (const auto& row : db.run("SELECT id, time, target, name, error FROM rt_dead ORDER BY id DESC LIMIT 50").rows) {
-          messages.push_back({{"actor", k.str()}, {"id", integer_of(row[0])}, {"time", integer_of(row[1])},
-                              {"target", string_of(row[2])}, {"name", string_of(row[3])}, {"error", parsed(row[4])}});
+        for (const auto& row :
+             db.run("SELECT id, time, target, name, error FROM rt_dead ORDER BY id DESC LIMIT 50").rows) {
+          messages.push_back({{"actor", k.str()},
+                              {"id", integer_of(row[0])},
+                              {"time", integer_of(row[1])},
+                              {"target", string_of(row[2])},
+                              {"name", string_of(row[3])},
+                              {"error", parsed(row[4])}});
         }
       } catch (const storage::error&) {
         // Gone meanwhile, or broken: then it is in the other list, or will be once it is woken.
       }
     }
-    return json{{"quarantined", std::move(quarantined)}, {"messages", std::move(messages)}, {"looked_at", looked_at},
+    return json{{"quarantined", std::move(quarantined)},
+                {"messages", std::move(messages)},
+                {"looked_at", looked_at},
                 {"truncated", truncated}};
   } catch (const storage::error& e) {
     return unavailable("storage", e.what());
@@ -150,15 +165,19 @@ inspector::result inspector::graph(std::string_view below) const {
     std::size_t looked_at = 0;
     json edges = json::array();
     const auto keys = some_below(
-        below, "SELECT key FROM actors WHERE key >= ?1 AND key < ?2 ORDER BY last_active DESC LIMIT ?3", truncated);
+        below, "SELECT key FROM actors WHERE key >= ?1 AND key < ?2 ORDER BY last_active DESC LIMIT ?3",
+        truncated);
     for (const auto& k : keys) {
       try {
         storage::reader db(file(k));
         ++looked_at;
-        for (const auto& row : db.run("SELECT p.target, sum(p.number), (SELECT count(*) FROM rt_outbox o WHERE o.target = p.target) "
+        for (const auto& row : db.run("SELECT p.target, sum(p.number), (SELECT count(*) FROM rt_outbox o "
+                                      "WHERE o.target = p.target) "
                                       "FROM rt_peers p GROUP BY p.target LIMIT 200")
                                    .rows) {
-          edges.push_back({{"from", k.str()}, {"to", string_of(row[0])}, {"messages", integer_of(row[1])},
+          edges.push_back({{"from", k.str()},
+                           {"to", string_of(row[0])},
+                           {"messages", integer_of(row[1])},
                            {"waiting", integer_of(row[2])}});
         }
       } catch (const storage::error& e) {

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::array reserved{"commands", "queries", "snapshot", "streams", "inspect"};
 
-bool is_reserved(std::string_view s) { return std::ranges::find(reserved, s) != reserved.end(); }
+bool is_reserved(std::string_view s) {
+  return std::ranges::find(reserved, s) != reserved.end();
+}
 
 bool valid_kind(std::string_view s) {
   if (s.empty() || s.size() > key::max_id_bytes || s[0] < 'a' || s[0] > 'z') return false;
@@ -18,7 +20,9 @@ bool valid_kind(std::string_view s) {
       s, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
-std::size_t segments(std::string_view s) { return 1 + std::ranges::count(s, '/'); }
+std::size_t segments(std::string_view s) {
+  return 1 + std::ranges::count(s, '/');
+}
 
 bool fits(std::string_view text) {
   if (text.empty() || text.size() > key::max_bytes || segments(text) > key::max_segments) return false;
@@ -38,8 +42,8 @@ bool fits(std::string_view text) {
 bool key::valid_id(std::string_view s) {
   if (s.empty() || s.size() > max_id_bytes || s == "." || s == ".." || is_reserved(s)) return false;
   return std::ranges::all_of(s, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 
@@ -55,7 +59,9 @@ key::key(std::string_view text) : text_(text) {
   }
 }
 
-bool key::singleton() const { return segments(text_) % 2 == 1; }
+bool key::singleton() const {
+  return segments(text_) % 2 == 1;
+}
 
 std::string_view key::kind() const {
   const std::string_view s = text_;
@@ -110,6 +116,8 @@ key key::child(std::string_view kind, std::string_view id) const {
   return key(text_ + '/' + std::string(kind) + '/' + std::string(id));
 }
 
-key key::child(std::string_view singleton_kind) const { return key(text_ + '/' + std::string(singleton_kind)); }
+key key::child(std::string_view singleton_kind) const {
+  return key(text_ + '/' + std::string(singleton_kind));
+}
 
 }  // namespace troupe

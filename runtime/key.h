@@ -10,9 +10,10 @@
 
 namespace troupe {
 
-/// A value that always fits the grammar: segments alternate kind and id; a singleton kind has no id and stands last
-/// (org/acme/audit-log, access). A kind is [a-z][a-z0-9-]*, an id 1 to 64 of [A-Za-z0-9._-] but never "." or "..".
-/// At most 8 segments and 255 bytes. commands, queries, snapshot, streams and inspect are reserved and are no segment.
+/// A value that always fits the grammar: segments alternate kind and id; a singleton kind has no id and
+/// stands last (org/acme/audit-log, access). A kind is [a-z][a-z0-9-]*, an id 1 to 64 of [A-Za-z0-9._-] but
+/// never "." or "..". At most 8 segments and 255 bytes. commands, queries, snapshot, streams and inspect are
+/// reserved and are no segment.
 class key {
  public:
   static constexpr std::size_t max_bytes = 255;
@@ -37,7 +38,8 @@ class key {
   std::optional<key> parent() const;
   /// Whether `other` is this key or lies below it.
   bool covers(const key& other) const;
-  /// The id that follows the kind segment `kind`: "acme" for ("org") in org/acme/task/t1; empty when there is none.
+  /// The id that follows the kind segment `kind`: "acme" for ("org") in org/acme/task/t1; empty when there is
+  /// none.
   std::string_view id_of(std::string_view kind) const;
   /// The ancestor (or this key) whose last kind is `kind`.
   std::optional<key> up_to(std::string_view kind) const;

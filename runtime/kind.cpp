@@ -42,9 +42,8 @@ bool from::allows_actor(const key& sender, const key& target) const {
   if ((bits_ & parent_bit) && target.parent() == sender) return true;
   if ((bits_ & child_bit) && sender.parent() == target) return true;
   return std::ranges::any_of(kinds_, [&](const named& n) {
-    return sender.kind() == n.kind &&
-           (n.same_segments == 0 ||
-            leading(sender.str(), n.same_segments) == leading(target.str(), n.same_segments));
+    return sender.kind() == n.kind && (n.same_segments == 0 || leading(sender.str(), n.same_segments) ==
+                                                                   leading(target.str(), n.same_segments));
   });
 }
 

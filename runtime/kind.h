@@ -1,12 +1,12 @@
-// Start here to write a new kind of actor: this table says everything about it. docs/adding-an-actor.md walks through one.
+// Start here to write a new kind of actor: this table says everything about it. docs/adding-an-actor.md walks
+// through one.
 //
 //   const kind& counter() {
 //     static const kind k{
 //       .name = "counter",
 //       .schema = schemas::counter,
-//       .commands = {{"counter.add", from::client("member"), lane::interactive, add, .audit = "counter.added"}},
-//       .queries = {{"counter.history", "viewer", history}},
-//       .snapshot = snapshot,
+//       .commands = {{"counter.add", from::client("member"), lane::interactive, add, .audit =
+//       "counter.added"}}, .queries = {{"counter.history", "viewer", history}}, .snapshot = snapshot,
 //     };
 //     return k;
 //   }
@@ -24,14 +24,15 @@
 
 namespace troupe {
 
-/// Order is promised per (sender or connection, target, lane). At most 16 interactive turns pass a waiting background
-/// command.
+/// Order is promised per (sender or connection, target, lane). At most 16 interactive turns pass a waiting
+/// background command.
 enum class lane : std::uint8_t { interactive, background };
 
 /// Who may send a command. There is no default: a row without it does not compile.
 class from {
  public:
-  /// Clients whose role in the actor's organization is at least `role` (the injected authorizer knows the order).
+  /// Clients whose role in the actor's organization is at least `role` (the injected authorizer knows the
+  /// order).
   static from client(std::string_view role);
   static from parent() { return from(parent_bit); }
   static from child() { return from(child_bit); }
@@ -43,7 +44,8 @@ class from {
   static from reply() { return from(reply_bit); }
   /// The program that embeds the runtime.
   static from host() { return from(host_bit); }
-  /// Any actor of a kind. `same` is how many leading segments of the keys must agree: 2 keeps it inside org/acme.
+  /// Any actor of a kind. `same` is how many leading segments of the keys must agree: 2 keeps it inside
+  /// org/acme.
   static from kind(std::string_view name, std::uint8_t same_segments = 2);
 
   from operator|(from other) const;
@@ -59,7 +61,14 @@ class from {
   std::string text() const;
 
  private:
-  enum : std::uint8_t { parent_bit = 1, child_bit = 2, self_bit = 4, effect_bit = 8, reply_bit = 16, host_bit = 32 };
+  enum : std::uint8_t {
+    parent_bit = 1,
+    child_bit = 2,
+    self_bit = 4,
+    effect_bit = 8,
+    reply_bit = 16,
+    host_bit = 32
+  };
   struct named {
     std::string_view kind;
     std::uint8_t same_segments;
@@ -74,7 +83,8 @@ class from {
 template <class F, class Context>
 concept handles = std::convertible_to<F, answer (*)(Context&, const json&)>;
 
-/// The function of a row. One of another shape does not compile, and the compiler's message says the right shape.
+/// The function of a row. One of another shape does not compile, and the compiler's message says the right
+/// shape.
 template <class Context>
 class handler {
  public:

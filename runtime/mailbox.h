@@ -30,8 +30,8 @@ class mailbox {
     lane in;
     std::size_t bytes;
   };
-  /// Commands for one turn within the bounds, or exactly one read. After 16 interactive ones a waiting background
-  /// one has its turn. A read is never passed by a later command of its lane.
+  /// Commands for one turn within the bounds, or exactly one read. After 16 interactive ones a waiting
+  /// background one has its turn. A read is never passed by a later command of its lane.
   std::vector<taken> take(std::size_t max_commands, std::size_t max_bytes);
   /// Items whose deadline (clients' and reads') has passed.
   std::vector<mailbox_item> take_expired(std::chrono::steady_clock::time_point now);

@@ -114,8 +114,9 @@ struct read_item {
   std::chrono::steady_clock::time_point deadline;
 };
 
-using command_item =
-    std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item, timer_item, dead_item, dead_letter_item>;
-using mailbox_item = std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item, dead_letter_item, read_item>;
+using command_item = std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item,
+                                  timer_item, dead_item, dead_letter_item>;
+using mailbox_item = std::variant<client_item, message_item, outcome_item, batch_item, feed_end_item,
+                                  dead_letter_item, read_item>;
 
 }  // namespace troupe

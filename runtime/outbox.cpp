@@ -19,7 +19,8 @@ std::vector<message_ptr> outbox::settle(const settlement& s) {
   auto& l = it->second;
   while (!l.unsettled.empty() && l.unsettled.front()->number <= s.upto) {
     const auto& m = l.unsettled.front();
-    if (std::ranges::any_of(s.rejected, [&](const auto& r) { return r.number == m->number; })) rejected.push_back(m);
+    if (std::ranges::any_of(s.rejected, [&](const auto& r) { return r.number == m->number; }))
+      rejected.push_back(m);
     drop_front(l);
     l.pause = {};
   }

@@ -22,12 +22,13 @@ class outbox {
   void add(message_ptr);
 
   enum class pushed { sent, later, gone };
-  /// Hands out what may go now: in order, at most `window` of a pair in flight. After `later` the pair pauses, longer
-  /// each time (0.1 to 30 s). After `gone` the message is settled and answered in the list.
+  /// Hands out what may go now: in order, at most `window` of a pair in flight. After `later` the pair
+  /// pauses, longer each time (0.1 to 30 s). After `gone` the message is settled and answered in the list.
   template <class Push>
   std::vector<message_ptr> deliver(time now, std::size_t window, Push&& push);
 
-  /// Everything up to the number is settled; answers the messages whose numbers were rejected or went nowhere.
+  /// Everything up to the number is settled; answers the messages whose numbers were rejected or went
+  /// nowhere.
   std::vector<message_ptr> settle(const settlement&);
   /// Delivers again from the first unsettled one, after a pause.
   void retry(const pair&, time now);

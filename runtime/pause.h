@@ -5,8 +5,8 @@
 
 namespace troupe {
 
-// How long to wait before the same is tried again: doubled with each failure, so that what is broken for long costs
-// little, and bounded, so that what is repaired is noticed.
+// How long to wait before the same is tried again: doubled with each failure, so that what is broken for long
+// costs little, and bounded, so that what is repaired is noticed.
 constexpr std::chrono::milliseconds first_pause{100};
 constexpr std::chrono::milliseconds longest_pause{30'000};
 

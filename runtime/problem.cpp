@@ -6,11 +6,21 @@
 
 namespace troupe {
 
-problem bad_request(std::string code, std::string detail) { return {400, std::move(code), std::move(detail)}; }
-problem forbidden(std::string detail) { return {403, "forbidden", std::move(detail)}; }
-problem not_found(std::string detail) { return {404, "not_found", std::move(detail)}; }
-problem conflict(std::string code, std::string detail) { return {409, std::move(code), std::move(detail)}; }
-problem unprocessable(std::string code, std::string detail) { return {422, std::move(code), std::move(detail)}; }
+problem bad_request(std::string code, std::string detail) {
+  return {400, std::move(code), std::move(detail)};
+}
+problem forbidden(std::string detail) {
+  return {403, "forbidden", std::move(detail)};
+}
+problem not_found(std::string detail) {
+  return {404, "not_found", std::move(detail)};
+}
+problem conflict(std::string code, std::string detail) {
+  return {409, std::move(code), std::move(detail)};
+}
+problem unprocessable(std::string code, std::string detail) {
+  return {422, std::move(code), std::move(detail)};
+}
 problem too_many(std::string code, std::string detail, int retry_after_seconds) {
   return {429, std::move(code), std::move(detail), {}, retry_after_seconds};
 }
@@ -20,23 +30,40 @@ problem unavailable(std::string code, std::string detail, int retry_after_second
 
 const char* title(int status) {
   switch (status) {
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 500: return "Internal Server Error";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 507: return "Insufficient Storage";
-    default: return "Error";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 500:
+      return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 507:
+      return "Insufficient Storage";
+    default:
+      return "Error";
   }
 }
 

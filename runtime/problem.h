@@ -17,8 +17,9 @@ struct violation {
   bool operator==(const violation&) const = default;
 };
 
-/// A problem is the caller's to handle: it is answered, recorded where turns.md says so, and never thrown across an
-/// interface. `code` is stable snake_case; `detail` says what was tried, on what, why it failed, what to do.
+/// A problem is the caller's to handle: it is answered, recorded where turns.md says so, and never thrown
+/// across an interface. `code` is stable snake_case; `detail` says what was tried, on what, why it failed,
+/// what to do.
 struct problem {
   int status = 500;
   std::string code;

@@ -17,7 +17,8 @@ using names = std::map<std::string, std::string>;
 constexpr int known_backup_format = 1;
 
 [[noreturn]] void refuse_restore(const fs::path& what, const std::string& why) {
-  throw storage::error(storage::failure::cannot_open, 0, what, "could not restore " + what.string() + ": " + why);
+  throw storage::error(storage::failure::cannot_open, 0, what,
+                       "could not restore " + what.string() + ": " + why);
 }
 
 fs::path backup_meant(const fs::path& given) {
@@ -31,7 +32,9 @@ void check_format(const fs::path& backup) {
   std::ifstream file(backup / "backup.json");
   const auto about = nlohmann::json::parse(file, nullptr, false);
   if (!about.is_object() || about.value("format", 0) != known_backup_format) {
-    refuse_restore(backup, "its backup.json is not of this version of troupe; use the one that wrote it, or a later one");
+    refuse_restore(
+        backup,
+        "its backup.json is not of this version of troupe; use the one that wrote it, or a later one");
   }
 }
 
@@ -56,18 +59,22 @@ struct resumed {
 resumed begin_new_life(const fs::path& file, const names& now) {
   storage::database db(file, {.create = false});
   storage::transaction t(db);
-  rename_in(db, "SELECT DISTINCT incarnation FROM rt_marks", "UPDATE rt_marks SET incarnation = ? WHERE incarnation = ?", now);
+  rename_in(db, "SELECT DISTINCT incarnation FROM rt_marks",
+            "UPDATE rt_marks SET incarnation = ? WHERE incarnation = ?", now);
   rename_in(db, "SELECT DISTINCT incarnation FROM rt_outbox WHERE incarnation <> ''",
             "UPDATE rt_outbox SET incarnation = ? WHERE incarnation = ?", now);
-  rename_in(db, "SELECT incarnation FROM rt_meta", "UPDATE rt_meta SET incarnation = ? WHERE incarnation = ?", now);
+  rename_in(db, "SELECT incarnation FROM rt_meta", "UPDATE rt_meta SET incarnation = ? WHERE incarnation = ?",
+            now);
   resumed r;
-  db.each("SELECT incarnation, revision, turn, created_at, retired FROM rt_meta", [&](const storage::row& row) {
-    r.at = {row.get<std::string>(0), static_cast<std::uint64_t>(row.get<std::int64_t>(1))};
-    r.turn = static_cast<std::uint64_t>(row.get<std::int64_t>(2));
-    r.created_at = row.get<std::int64_t>(3);
-    r.has_work = row.get<bool>(4);
-  });
-  for (const auto* sql : {"SELECT 1 FROM rt_outbox LIMIT 1", "SELECT 1 FROM rt_effects LIMIT 1", "SELECT 1 FROM rt_feeds LIMIT 1"})
+  db.each("SELECT incarnation, revision, turn, created_at, retired FROM rt_meta",
+          [&](const storage::row& row) {
+            r.at = {row.get<std::string>(0), static_cast<std::uint64_t>(row.get<std::int64_t>(1))};
+            r.turn = static_cast<std::uint64_t>(row.get<std::int64_t>(2));
+            r.created_at = row.get<std::int64_t>(3);
+            r.has_work = row.get<bool>(4);
+          });
+  for (const auto* sql : {"SELECT 1 FROM rt_outbox LIMIT 1", "SELECT 1 FROM rt_effects LIMIT 1",
+                          "SELECT 1 FROM rt_feeds LIMIT 1"})
     if (db.one<std::int64_t>(sql)) r.has_work = true;
   r.next_timer = db.one<std::int64_t>("SELECT min(due) FROM rt_timers");
   t.commit();
@@ -93,7 +100,8 @@ restore_result restore(const fs::path& given, const fs::path& wanted, const back
   const auto keys = actors_in(work, o.kinds);
   const auto report = [&](std::string_view what, std::size_t done) {
     if (o.progress && !o.progress(what, done, keys.size()))
-      throw storage::error(storage::failure::interrupted, 0, data, "the restore to " + data.string() + " was stopped");
+      throw storage::error(storage::failure::interrupted, 0, data,
+                           "the restore to " + data.string() + " was stopped");
   };
   names now;
   for (const auto& k : keys) {
@@ -107,8 +115,10 @@ restore_result restore(const fs::path& given, const fs::path& wanted, const back
       report("actors", n);
       const auto r = begin_new_life(dir.file(keys[n]), now);
       dir.live(keys[n], r.at, from_ms(r.created_at));
-      if (r.has_work) dir.awake(keys[n]);
-      else dir.asleep(keys[n], r.at, r.turn, from_ms(r.created_at), r.next_timer);
+      if (r.has_work)
+        dir.awake(keys[n]);
+      else
+        dir.asleep(keys[n], r.at, r.turn, from_ms(r.created_at), r.next_timer);
       result.with_work += r.has_work;
     }
     dir.clean_end();
@@ -123,7 +133,8 @@ restore_result restore(const fs::path& given, const fs::path& wanted, const back
 }
 
 nlohmann::json to_json(const restore_result& r) {
-  return {{"from", r.from.string()}, {"data", r.data.string()}, {"actors", r.actors}, {"with_work", r.with_work}};
+  return {
+      {"from", r.from.string()}, {"data", r.data.string()}, {"actors", r.actors}, {"with_work", r.with_work}};
 }
 
 }  // namespace troupe

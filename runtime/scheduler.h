@@ -1,4 +1,5 @@
-// Who runs actors, and when. The one seam to the actor library: caf_scheduler.cpp is the only file that knows CAF.
+// Who runs actors, and when. The one seam to the actor library: caf_scheduler.cpp is the only file that knows
+// CAF.
 #pragma once
 
 #include <chrono>
@@ -7,7 +8,8 @@
 
 namespace troupe {
 
-/// Something that runs in stretches, never two at once. Destroying it lets a running stretch finish; none begins after.
+/// Something that runs in stretches, never two at once. Destroying it lets a running stretch finish; none
+/// begins after.
 class runner {
  public:
   virtual ~runner() = default;

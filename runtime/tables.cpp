@@ -122,7 +122,8 @@ CREATE TABLE rt_entries (
   data TEXT NOT NULL,
   PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
-)sql"}, {2, R"sql(
+)sql"},
+                                              {2, R"sql(
 -- On whose behalf it was sent: a message that is tried again keeps it.
 ALTER TABLE rt_dead ADD COLUMN principal TEXT NOT NULL DEFAULT '';
 )sql"}};
@@ -158,7 +159,11 @@ CREATE TABLE awake (key TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROW
 
 }  // namespace
 
-std::span<const storage::migration> runtime_tables() { return actor_steps; }
-std::span<const storage::migration> directory_tables() { return directory_steps; }
+std::span<const storage::migration> runtime_tables() {
+  return actor_steps;
+}
+std::span<const storage::migration> directory_tables() {
+  return directory_steps;
+}
 
 }  // namespace troupe

@@ -50,16 +50,16 @@ struct stream_page {
 };
 using page_ptr = std::shared_ptr<const stream_page>;
 
-/// Implemented by who wants to know. Called from scheduler threads, in order per topic, never after the subscription
-/// is dropped for good; must return at once (hand over to an own executor) and must not call back into the host
-/// synchronously.
+/// Implemented by who wants to know. Called from scheduler threads, in order per topic, never after the
+/// subscription is dropped for good; must return at once (hand over to an own executor) and must not call
+/// back into the host synchronously.
 class subscriber {
  public:
   virtual ~subscriber() = default;
   /// Only for snapshot topics. Revisions never go back within an incarnation.
   virtual void on_snapshot(snapshot_ptr) {}
-  /// Only for stream topics: newly durable entries. A reader whose cursor is not page->after reads what it misses with
-  /// host::read_stream.
+  /// Only for stream topics: newly durable entries. A reader whose cursor is not page->after reads what it
+  /// misses with host::read_stream.
   virtual void on_entries(page_ptr) {}
   /// The actor was deleted; nothing follows.
   virtual void on_gone(const key&, const std::string& reason) { (void)reason; }

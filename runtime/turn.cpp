@@ -8,28 +8,41 @@ namespace {
 constexpr std::size_t max_entry_bytes = 16u << 20;
 constexpr std::chrono::milliseconds default_effect_deadline = std::chrono::minutes(10);
 
-const kind& kind_of(const turn_state& s) { return s.owner.known().declared(); }
+const kind& kind_of(const turn_state& s) {
+  return s.owner.known().declared();
+}
 
 }  // namespace
 
 stream_range view::stream(std::string_view name) const {
   stream_range range;
-  db_.each("SELECT first, last FROM rt_streams WHERE name = ?",
-           [&](const storage::row& r) {
-             range = {static_cast<std::uint64_t>(r.get<std::int64_t>(0)),
-                      static_cast<std::uint64_t>(r.get<std::int64_t>(1))};
-           },
-           name);
+  db_.each(
+      "SELECT first, last FROM rt_streams WHERE name = ?",
+      [&](const storage::row& r) {
+        range = {static_cast<std::uint64_t>(r.get<std::int64_t>(0)),
+                 static_cast<std::uint64_t>(r.get<std::int64_t>(1))};
+      },
+      name);
   return range;
 }
 
 turn::turn(turn_state& s) : view(s.owner.self(), s.db, s.now), state_(s) {}
 
-std::uint64_t turn::number() const { return state_.number; }
-const sender& turn::from() const { return state_.from; }
-const std::string& turn::principal() const { return state_.principal; }
-const std::string& turn::command_id() const { return state_.command_id; }
-std::string turn::new_id() { return state_.owner.ids().next(now_); }
+std::uint64_t turn::number() const {
+  return state_.number;
+}
+const sender& turn::from() const {
+  return state_.from;
+}
+const std::string& turn::principal() const {
+  return state_.principal;
+}
+const std::string& turn::command_id() const {
+  return state_.command_id;
+}
+std::string turn::new_id() {
+  return state_.owner.ids().next(now_);
+}
 
 void turn_state::back_to(const mark& m) {
   sent.resize(m.sent);
@@ -53,8 +66,10 @@ void turn_state::post(message m) {
   const auto body = m.body.dump();
   const auto context = m.context.is_null() ? std::string() : m.context.dump();
   m.bytes = body.size() + context.size() + m.name.size() + 128;
-  db.run("INSERT INTO rt_peers VALUES (?, ?, ?) ON CONFLICT (target, lane) DO UPDATE SET number = excluded.number",
-         m.to.str(), static_cast<int>(m.in), static_cast<std::int64_t>(m.number));
+  db.run(
+      "INSERT INTO rt_peers VALUES (?, ?, ?) ON CONFLICT (target, lane) DO UPDATE SET number = "
+      "excluded.number",
+      m.to.str(), static_cast<int>(m.in), static_cast<std::int64_t>(m.number));
   db.run("INSERT INTO rt_outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", m.to.str(), static_cast<int>(m.in),
          static_cast<std::int64_t>(m.number), m.to_incarnation, (m.creates ? 1 : 0) | (m.is_reply ? 2 : 0),
          m.principal, m.name, body, m.reply, context, to_ms(now));
@@ -104,11 +119,12 @@ std::string turn::start(const effect_request& r) {
   row.principal = state_.principal;
   row.body = r.body;
   row.context = r.context;
-  const auto limit = r.deadline.count() ? r.deadline : state_.owner.default_deadline(r.kind, default_effect_deadline);
+  const auto limit =
+      r.deadline.count() ? r.deadline : state_.owner.default_deadline(r.kind, default_effect_deadline);
   row.deadline = to_ms(now_ + limit);
   db_.run("INSERT INTO rt_effects VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)", row.id,
-          static_cast<std::int64_t>(row.number), row.kind, row.resource, row.body.dump(), row.then, row.context.dump(),
-          row.principal, row.deadline, now_ms());
+          static_cast<std::int64_t>(row.number), row.kind, row.resource, row.body.dump(), row.then,
+          row.context.dump(), row.principal, row.deadline, now_ms());
   state_.effects.push_back(row);
   return row.id;
 }
@@ -128,8 +144,8 @@ std::string turn::follow(const feed_request& r) {
   row.principal = state_.principal;
   row.body = r.body;
   row.context = r.context;
-  db_.run("INSERT INTO rt_feeds VALUES (?, ?, ?, ?, ?, ?, ?, '', ?)", row.id, row.kind, row.body.dump(), row.on_batch,
-          row.on_end, row.context.dump(), row.principal, now_ms());
+  db_.run("INSERT INTO rt_feeds VALUES (?, ?, ?, ?, ?, ?, ?, '', ?)", row.id, row.kind, row.body.dump(),
+          row.on_batch, row.on_end, row.context.dump(), row.principal, now_ms());
   state_.feeds.push_back(row);
   return row.id;
 }
@@ -153,7 +169,9 @@ void turn::clear_timer(std::string_view name) {
 
 std::uint64_t turn::append(std::string_view stream, const json& entry) {
   const auto* row = state_.owner.known().stream(stream);
-  if (!row) throw std::logic_error("kind " + std::string(kind_of(state_).name) + " has no stream " + std::string(stream));
+  if (!row)
+    throw std::logic_error("kind " + std::string(kind_of(state_).name) + " has no stream " +
+                           std::string(stream));
   auto& last = state_.owner.last_entry(stream);
   state_.undo.emplace_back(&last, last);
   ++last;
@@ -163,16 +181,18 @@ std::uint64_t turn::append(std::string_view stream, const json& entry) {
         -1, ' ', false, json::error_handler_t::replace);
   }
   const auto seq = static_cast<std::int64_t>(last);
-  db_.run("INSERT INTO rt_entries VALUES (?, ?, ?, ?, ?)", stream, seq, static_cast<std::int64_t>(state_.number),
-          now_ms(), text);
-  db_.run("INSERT INTO rt_streams VALUES (?, 1, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last", stream, seq);
+  db_.run("INSERT INTO rt_entries VALUES (?, ?, ?, ?, ?)", stream, seq,
+          static_cast<std::int64_t>(state_.number), now_ms(), text);
+  db_.run("INSERT INTO rt_streams VALUES (?, 1, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last",
+          stream, seq);
   if (row->keep > 0 && last > row->keep && last % 64 == 0) {
     const auto first = static_cast<std::int64_t>(last - row->keep + 1);
     run("DELETE FROM rt_entries WHERE stream = ? AND seq < ?", stream, first);
     run("UPDATE rt_streams SET first = ? WHERE name = ?", first, stream);
   }
-  state_.entries.emplace_back(std::string(stream), stream_entry{last, state_.number, now_,
-                                                                std::make_shared<const std::string>(std::move(text))});
+  state_.entries.emplace_back(
+      std::string(stream),
+      stream_entry{last, state_.number, now_, std::make_shared<const std::string>(std::move(text))});
   return last;
 }
 

@@ -1,8 +1,10 @@
-// What a handler works with: its own tables, one command, and what it wants to happen once the turn is durable.
+// What a handler works with: its own tables, one command, and what it wants to happen once the turn is
+// durable.
 //
-// A handler never waits. Everything it asks for here is a row of the same transaction; messages, effects, timers,
-// replies and stream entries leave the actor only after the commit (the output gate of architecture.md). A handler that
-// returns a problem or throws leaves nothing behind: its savepoint is rolled back, its neighbours in the turn commit.
+// A handler never waits. Everything it asks for here is a row of the same transaction; messages, effects,
+// timers, replies and stream entries leave the actor only after the commit (the output gate of
+// architecture.md). A handler that returns a problem or throws leaves nothing behind: its savepoint is rolled
+// back, its neighbours in the turn commit.
 #pragma once
 
 #include <chrono>
@@ -41,8 +43,8 @@ struct effect_request {
   std::chrono::milliseconds deadline{0};
 };
 
-/// A long-lived source of commands. `on_batch` gets {"feed","position","entries":[…]}; the runtime stores the position
-/// in the same turn and acknowledges the source after it. `on_end` gets an outcome.
+/// A long-lived source of commands. `on_batch` gets {"feed","position","entries":[…]}; the runtime stores the
+/// position in the same turn and acknowledges the source after it. `on_end` gets an outcome.
 struct feed_request {
   std::string_view kind;
   nlohmann::json body;
@@ -75,30 +77,35 @@ class turn : public view {
 
   /// A message to another actor: exactly once, in order per pair and lane. Never creates its target.
   void send(const key& to, std::string_view name, nlohmann::json body);
-  /// The same, and makes the target if it does not exist. `name` must be a row with `creates` of the target's kind,
-  /// and the sender its parent by key or a kind that the row names.
+  /// The same, and makes the target if it does not exist. `name` must be a row with `creates` of the target's
+  /// kind, and the sender its parent by key or a kind that the row names.
   void create(const key& child, std::string_view name, nlohmann::json body);
-  /// A message whose outcome comes back as the command `reply` (from reply) with {"ok","result"|"error","context"}.
+  /// A message whose outcome comes back as the command `reply` (from reply) with
+  /// {"ok","result"|"error","context"}.
   void ask(const key& to, std::string_view name, nlohmann::json body, std::string_view reply,
            nlohmann::json context = nullptr);
 
   /// Answers the id of the effect.
   std::string start(const effect_request&);
-  /// Asks the driver to give up; the outcome is then a problem with code `cancelled`. Unknown ids are ignored.
+  /// Asks the driver to give up; the outcome is then a problem with code `cancelled`. Unknown ids are
+  /// ignored.
   void cancel(std::string_view effect);
   std::string follow(const feed_request&);
   /// Ends a feed; no batch is applied after this turn and on_end is not called.
   void unfollow(std::string_view feed);
 
   /// One durable alarm per name; setting it again replaces it. `command` is a row with from self.
-  void set_timer(std::string_view name, timestamp due, std::string_view command, nlohmann::json body = nlohmann::json::object());
+  void set_timer(std::string_view name, timestamp due, std::string_view command,
+                 nlohmann::json body = nlohmann::json::object());
   void clear_timer(std::string_view name);
 
-  /// Adds an entry to a stream of this kind and answers its sequence number. Over 16 MiB it is cut with a mark.
+  /// Adds an entry to a stream of this kind and answers its sequence number. Over 16 MiB it is cut with a
+  /// mark.
   std::uint64_t append(std::string_view stream, const nlohmann::json& entry);
 
-  /// The actor ends with this turn: what is in its outbox is still delivered, then its folder moves to the trash,
-  /// subscribers get `gone` and later commands answer 404. A parent retires after its children are gone.
+  /// The actor ends with this turn: what is in its outbox is still delivered, then its folder moves to the
+  /// trash, subscribers get `gone` and later commands answer 404. A parent retires after its children are
+  /// gone.
   void retire();
 
  private:

@@ -26,7 +26,8 @@ class turn_owner {
   virtual std::uint64_t& last_number(const key& target, lane) = 0;
   virtual std::uint64_t& last_entry(std::string_view stream) = 0;
   virtual std::uint64_t& effect_count() = 0;
-  virtual std::chrono::milliseconds default_deadline(std::string_view effect, std::chrono::milliseconds otherwise) const = 0;
+  virtual std::chrono::milliseconds default_deadline(std::string_view effect,
+                                                     std::chrono::milliseconds otherwise) const = 0;
   /// Throws backpressure.
   virtual void check_outbox(const turn_state&) const = 0;
 };

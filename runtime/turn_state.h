@@ -1,4 +1,5 @@
-// What one turn has gathered so far. Rows are written as they come; this mirrors them for what happens after the commit.
+// What one turn has gathered so far. Rows are written as they come; this mirrors them for what happens after
+// the commit.
 #pragma once
 
 #include <map>
@@ -55,8 +56,8 @@ class turn_state {
     bool timers_changed, retired;
   };
   mark here() const {
-    return {sent.size(), effects.size(), cancelled.size(), feeds.size(), unfollowed.size(),
-            entries.size(), sent_bytes, timers_changed, retired};
+    return {sent.size(),    effects.size(), cancelled.size(), feeds.size(), unfollowed.size(),
+            entries.size(), sent_bytes,     timers_changed,   retired};
   }
   /// Forgets what came after the mark; the caller rolls the rows back.
   void back_to(const mark&);

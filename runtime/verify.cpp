@@ -42,11 +42,12 @@ using pair_id = std::tuple<std::string, std::string, std::int64_t>;  // sender, 
 
 class inspection {
  public:
-  inspection(const fs::path& data, const verify_options& o) : data_(data), options_(o), keys_(actors_in(data, o.kinds)) {}
+  inspection(const fs::path& data, const verify_options& o)
+      : data_(data), options_(o), keys_(actors_in(data, o.kinds)) {}
 
   verify_result run() {
-    // Numbers only grow: a mark that is read before what was sent cannot be above it, and one that is read after what
-    // was settled cannot be below.
+    // Numbers only grow: a mark that is read before what was sent cannot be above it, and one that is read
+    // after what was settled cannot be below.
     for (std::size_t n = 0; n < keys_.size(); ++n) {
       report_progress(n);
       look(keys_[n], [&](storage::reader& db) {
@@ -66,15 +67,20 @@ class inspection {
  private:
   fs::path file(const key& k) const { return data_ / k.str() / "actor.sqlite"; }
 
-  void broken(const std::string& actor, std::string what) { result_.findings.push_back({actor, std::move(what)}); }
+  void broken(const std::string& actor, std::string what) {
+    result_.findings.push_back({actor, std::move(what)});
+  }
 
   void report_progress(std::size_t n) const {
     if (options_.progress && !options_.progress(n, keys_.size())) {
-      throw storage::error(storage::failure::interrupted, 0, data_, "the check of " + data_.string() + " was stopped");
+      throw storage::error(storage::failure::interrupted, 0, data_,
+                           "the check of " + data_.string() + " was stopped");
     }
   }
 
-  storage::read_limits limits() const { return {longest_check, most_rows, std::size_t{1} << 40, options_.vfs}; }
+  storage::read_limits limits() const {
+    return {longest_check, most_rows, std::size_t{1} << 40, options_.vfs};
+  }
 
   template <class F>
   void look(const key& k, F&& f) {
@@ -95,29 +101,36 @@ class inspection {
   void whole(const key& k, storage::reader& db) {
     std::error_code ec;
     result_.bytes += fs::file_size(file(k), ec);
-    const auto pragma = options_.depth == storage::check_depth::full ? "PRAGMA integrity_check" : "PRAGMA quick_check";
+    const auto pragma =
+        options_.depth == storage::check_depth::full ? "PRAGMA integrity_check" : "PRAGMA quick_check";
     for (const auto& row : db.run(pragma).rows) {
       if (const auto text = words(row[0]); text != "ok") broken(k.str(), text);
     }
     for (const auto& row : db.run("PRAGMA foreign_key_check").rows) {
-      broken(k.str(), "a row of " + words(row[0]) + " refers to a row of " + words(row[2]) + " that is not there");
+      broken(k.str(),
+             "a row of " + words(row[0]) + " refers to a row of " + words(row[2]) + " that is not there");
     }
     const auto meta = db.run("SELECT key, incarnation, turn, revision FROM rt_meta").rows;
     if (meta.empty()) return;  // its creation was cut off; it is finished when it wakes
     if (words(meta[0][0]) != k.str()) broken(k.str(), "its file says that it is " + words(meta[0][0]));
     incarnations_[k.str()] = words(meta[0][1]);
     turns_[k.str()] = whole_number(meta[0][2]);
-    if (whole_number(meta[0][3]) > whole_number(meta[0][2])) broken(k.str(), "its revision is above its turn");
+    if (whole_number(meta[0][3]) > whole_number(meta[0][2]))
+      broken(k.str(), "its revision is above its turn");
     for (const auto& row : db.run("SELECT max(turn) FROM rt_inbox").rows) {
-      if (whole_number(row[0]) > whole_number(meta[0][2])) broken(k.str(), "a command was applied in a turn after the last");
+      if (whole_number(row[0]) > whole_number(meta[0][2]))
+        broken(k.str(), "a command was applied in a turn after the last");
     }
-    for (const auto& row : db.run("SELECT s.name, s.first, s.last, count(e.seq), min(e.seq), max(e.seq) FROM rt_streams s "
-                                  "LEFT JOIN rt_entries e ON e.stream = s.name GROUP BY s.name")
-                               .rows) {
+    for (const auto& row :
+         db.run("SELECT s.name, s.first, s.last, count(e.seq), min(e.seq), max(e.seq) FROM rt_streams s "
+                "LEFT JOIN rt_entries e ON e.stream = s.name GROUP BY s.name")
+             .rows) {
       const auto first = whole_number(row[1]), last = whole_number(row[2]), count = whole_number(row[3]);
-      if (count != last - first + 1 || (count > 0 && (whole_number(row[4]) != first || whole_number(row[5]) != last))) {
-        broken(k.str(), "its stream " + words(row[0]) + " has a gap: it says " + std::to_string(first) + " to " +
-                            std::to_string(last) + " and holds " + std::to_string(count) + " entries");
+      if (count != last - first + 1 ||
+          (count > 0 && (whole_number(row[4]) != first || whole_number(row[5]) != last))) {
+        broken(k.str(), "its stream " + words(row[0]) + " has a gap: it says " + std::to_string(first) +
+                            " to " + std::to_string(last) + " and holds " + std::to_string(count) +
+                            " entries");
       }
     }
     if (options_.also) {
@@ -132,20 +145,23 @@ class inspection {
   }
 
   void read_sent(const key& k, storage::reader& db) {
-    for (const auto& row : db.run("SELECT p.target, p.lane, p.number, min(o.number), max(o.number), count(o.number) "
-                                  "FROM rt_peers p LEFT JOIN rt_outbox o ON o.target = p.target AND o.lane = p.lane "
-                                  "GROUP BY p.target, p.lane")
-                               .rows) {
+    for (const auto& row :
+         db.run("SELECT p.target, p.lane, p.number, min(o.number), max(o.number), count(o.number) "
+                "FROM rt_peers p LEFT JOIN rt_outbox o ON o.target = p.target AND o.lane = p.lane "
+                "GROUP BY p.target, p.lane")
+             .rows) {
       const sent_to s{whole_number(row[2]), whole_number(row[3]), whole_number(row[5])};
       if (s.waiting > 0 && whole_number(row[4]) > s.last) {
-        broken(k.str(), "a message to " + words(row[0]) + " has number " + std::to_string(whole_number(row[4])) + ", and " +
-                            std::to_string(s.last) + " is the last that was given out");
+        broken(k.str(), "a message to " + words(row[0]) + " has number " +
+                            std::to_string(whole_number(row[4])) + ", and " + std::to_string(s.last) +
+                            " is the last that was given out");
       }
       sent_[{k.str(), words(row[0]), whole_number(row[1])}] = s;
     }
-    for (const auto& row : db.run("SELECT DISTINCT target FROM rt_outbox o WHERE NOT EXISTS (SELECT 1 FROM rt_peers p "
-                                  "WHERE p.target = o.target AND p.lane = o.lane)")
-                               .rows) {
+    for (const auto& row :
+         db.run("SELECT DISTINCT target FROM rt_outbox o WHERE NOT EXISTS (SELECT 1 FROM rt_peers p "
+                "WHERE p.target = o.target AND p.lane = o.lane)")
+             .rows) {
       broken(k.str(), "its messages to " + words(row[0]) + " were never numbered");
     }
   }
@@ -155,12 +171,14 @@ class inspection {
     for (const auto& [pair, m] : before_) {
       const auto& [sender, target, lane] = pair;
       const auto lives = incarnations_.find(sender);
-      if (lives == incarnations_.end() || lives->second != m.incarnation) continue;  // deleted, or another one since
+      if (lives == incarnations_.end() || lives->second != m.incarnation)
+        continue;  // deleted, or another one since
       const auto s = sent_.find(pair);
       const auto last = s == sent_.end() ? 0 : s->second.last;
       if (m.number > last) {
-        broken(target, "it applied message " + std::to_string(m.number) + " of " + sender + ", who says to have sent " +
-                           std::to_string(last) + ": something was seen that is not stored");
+        broken(target, "it applied message " + std::to_string(m.number) + " of " + sender +
+                           ", who says to have sent " + std::to_string(last) +
+                           ": something was seen that is not stored");
       }
     }
     for (const auto& [pair, s] : sent_) {
@@ -250,16 +268,20 @@ std::vector<key> actors_in(const fs::path& data, const std::vector<std::string>&
   for (const auto& e : fs::directory_iterator(data, ec)) {
     const auto kind = e.path().filename().string();
     if (kind == "trash" || !e.is_directory() || e.is_symlink()) continue;
-    if (kinds.empty() || std::ranges::find(kinds, kind) != kinds.end()) find_actors(e.path(), kind, kinds, found);
+    if (kinds.empty() || std::ranges::find(kinds, kind) != kinds.end())
+      find_actors(e.path(), kind, kinds, found);
   }
   if (ec) {
-    throw storage::error(storage::failure::missing, 0, data,
-                         "could not read the folder " + data.string() + ": " + ec.message() + "; check the path");
+    throw storage::error(
+        storage::failure::missing, 0, data,
+        "could not read the folder " + data.string() + ": " + ec.message() + "; check the path");
   }
   std::ranges::sort(found, {}, [](const key& k) { return k.str(); });
   return found;
 }
 
-verify_result verify(const fs::path& data, const verify_options& o) { return inspection(data, o).run(); }
+verify_result verify(const fs::path& data, const verify_options& o) {
+  return inspection(data, o).run();
+}
 
 }  // namespace troupe

@@ -1,6 +1,6 @@
-// Whether a data folder is whole: every file by itself, every pair of actors against each other, the directory against
-// the files. Reads only. On a folder at rest, on a backup, and beside a running server: there, what moves meanwhile is
-// read in the order that raises no false alarm.
+// Whether a data folder is whole: every file by itself, every pair of actors against each other, the
+// directory against the files. Reads only. On a folder at rest, on a backup, and beside a running server:
+// there, what moves meanwhile is read in the order that raises no false alarm.
 #pragma once
 
 #include <cstdint>

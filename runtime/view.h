@@ -17,8 +17,12 @@ namespace troupe {
 /// Wall-clock time, the only kind that rows hold: milliseconds since 1970.
 using timestamp = std::chrono::sys_time<std::chrono::milliseconds>;
 
-inline std::int64_t to_ms(timestamp t) { return t.time_since_epoch().count(); }
-inline timestamp from_ms(std::int64_t ms) { return timestamp(std::chrono::milliseconds(ms)); }
+inline std::int64_t to_ms(timestamp t) {
+  return t.time_since_epoch().count();
+}
+inline timestamp from_ms(std::int64_t ms) {
+  return timestamp(std::chrono::milliseconds(ms));
+}
 
 /// Where a stream stands: sequence numbers of its oldest kept and its newest entry; 1 and 0 for an empty one.
 struct stream_range {
@@ -33,7 +37,8 @@ class too_many_rows {};
 /// `sql` must be text that outlives the actor (a literal): statements are cached by it.
 class view {
  public:
-  view(const key& self, storage::database& db, timestamp now, std::size_t max_rows = static_cast<std::size_t>(-1))
+  view(const key& self, storage::database& db, timestamp now,
+       std::size_t max_rows = static_cast<std::size_t>(-1))
       : self_(self), db_(db), now_(now), rows_left_(max_rows) {}
   view(const view&) = delete;
   view& operator=(const view&) = delete;

@@ -60,8 +60,10 @@ class effect_attempt final : public effect_run {
       cancelled_ = true;
       f = std::move(on_cancel_);
     }
-    if (report) finish(answer(std::move(*report)));
-    else end();
+    if (report)
+      finish(answer(std::move(*report)));
+    else
+      end();
     if (f) f();
   }
 
@@ -89,7 +91,8 @@ class held_effect final : public effect_run {
  public:
   explicit held_effect(std::shared_ptr<effect_attempt> is) : is_(std::move(is)) {}
   ~held_effect() override {
-    is_->finish(problem{500, "dropped", "the driver of the effect ended without an outcome; this is a defect of the driver"});
+    is_->finish(problem{500, "dropped",
+                        "the driver of the effect ended without an outcome; this is a defect of the driver"});
   }
   const key& actor() const override { return is_->actor(); }
   const std::string& id() const override { return is_->id(); }
@@ -238,7 +241,9 @@ void work::done(const std::string& id) {
   number_of_.erase(it);
 }
 
-void work::ended(const std::string& id) { feeds_.erase(id); }
+void work::ended(const std::string& id) {
+  feeds_.erase(id);
+}
 
 void work::advanced(const std::string& id, std::string position) {
   const auto it = feeds_.find(id);
@@ -285,17 +290,19 @@ void work::start(open_effect& e) {
   const auto attempts = driver == drivers_.effects.end() ? 1 : driver->second.max_attempts;
   const auto id = e.row.id;
   const auto attempt = e.row.attempt;
-  e.run = std::make_shared<effect_attempt>(
-      self_, e.row, e.resumed, attempt < attempts, drivers_.time.steady() + left, sink_,
-      [this, alive = alive_, id, attempt](problem why) {
-        if (*alive) retry(id, attempt, std::move(why));
-      });
+  e.run = std::make_shared<effect_attempt>(self_, e.row, e.resumed, attempt < attempts,
+                                           drivers_.time.steady() + left, sink_,
+                                           [this, alive = alive_, id, attempt](problem why) {
+                                             if (*alive) retry(id, attempt, std::move(why));
+                                           });
   if (driver == drivers_.effects.end()) {
-    return e.run->finish(unprocessable("no_driver", "no driver is registered for effects of kind " + e.row.kind));
+    return e.run->finish(
+        unprocessable("no_driver", "no driver is registered for effects of kind " + e.row.kind));
   }
   if (e.row.deadline == 0) return e.run->finish(problem{409, "cancelled", "the effect was cancelled"});
   if (e.resumed && driver->second.policy == after_restart::interrupted) {
-    return e.run->finish(problem{503, "interrupted", "the server went down while " + e.row.kind + " was in progress"});
+    return e.run->finish(
+        problem{503, "interrupted", "the server went down while " + e.row.kind + " was in progress"});
   }
   if (left.count() <= 0) return expire(id, attempt);
   e.ends = drivers_.alarm.after(left, [sink = sink_, this, alive = alive_, id, attempt] {

@@ -61,8 +61,8 @@ class unfinished {
 namespace {
 
 // The copy needs no log beside it: it is one file, until somebody opens it to write.
-void copy(SQLite::Database& from, const std::filesystem::path& file, const std::filesystem::path& target, int pages,
-          const database::progress& report) {
+void copy(SQLite::Database& from, const std::filesystem::path& file, const std::filesystem::path& target,
+          int pages, const database::progress& report) {
   auto tried = fmt::format("copy {} to a backup", file.native());
   unfinished guard(target);
   try {
@@ -99,7 +99,8 @@ void database::backup_to(const std::filesystem::path& target, const progress& re
   copy(*connection_, file_, target, pages_per_step, report);
 }
 
-// In one step, which is one read transaction: a copy in several would begin anew with every commit of the writer.
+// In one step, which is one read transaction: a copy in several would begin anew with every commit of the
+// writer.
 void reader::copy_to(const std::filesystem::path& target) {
   copy(*connection_, file_, target, -1, {});
 }

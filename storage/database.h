@@ -137,8 +137,8 @@ class database {
   // What is wrong with the file, in SQLite's words; empty if nothing is. Reads the whole file.
   std::vector<std::string> check(check_depth = check_depth::quick);
 
-  // Writes the file anew without the pages that deleted rows left free: all of it or, when that fails or the process
-  // ends, nothing. Takes as much free disk again as the file has.
+  // Writes the file anew without the pages that deleted rows left free: all of it or, when that fails or the
+  // process ends, nothing. Takes as much free disk again as the file has.
   void compact();
   // Moves what it can from the log into the file, without waiting for readers; true if the log is now empty.
   bool checkpoint();

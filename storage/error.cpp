@@ -67,8 +67,13 @@ std::string_view to_string(failure kind) {
   return "unknown";
 }
 
-error::error(failure kind, int sqlite_code, std::filesystem::path file, const std::string& text, std::string reason)
-    : std::runtime_error(text), kind_(kind), sqlite_code_(sqlite_code), file_(std::move(file)), reason_(std::move(reason)) {}
+error::error(failure kind, int sqlite_code, std::filesystem::path file, const std::string& text,
+             std::string reason)
+    : std::runtime_error(text),
+      kind_(kind),
+      sqlite_code_(sqlite_code),
+      file_(std::move(file)),
+      reason_(std::move(reason)) {}
 
 failure classify(int code, int system_errno) {
   switch (code & 0xff) {

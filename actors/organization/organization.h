@@ -25,7 +25,8 @@ inline constexpr std::int64_t tasks = 100'000;
 inline constexpr std::int64_t sandboxes = 1'000;
 inline constexpr int snapshot_tasks = 200;
 inline constexpr int snapshot_sandboxes = 200;
-/// Rows of the index that one org.list_tasks looks through: a filter that fits nothing must not run out of time.
+/// Rows of the index that one org.list_tasks looks through: a filter that fits nothing must not run out of
+/// time.
 inline constexpr std::int64_t scanned_rows = 10'000;
 /// Bytes of an error that a summary shows; the task has it whole.
 inline constexpr std::size_t summary_error = 500;

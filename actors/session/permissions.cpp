@@ -169,8 +169,7 @@ void cancel_permissions(turn& t, record& r) {
   // A turn may also end because its sandbox is lost, and then nobody has answered.
   const auto by = t.from().is == sender::type::client ? t.principal() : std::string("troupe");
   for (const auto& id : ids)
-    if (const auto p = find_pending(t, id))
-      settle(t, r, *p, "withdrawn", "cancelled", std::nullopt, by);
+    if (const auto p = find_pending(t, id)) settle(t, r, *p, "withdrawn", "cancelled", std::nullopt, by);
   if (!ids.empty()) happen(r, "answered");
 }
 

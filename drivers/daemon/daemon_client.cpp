@@ -65,8 +65,9 @@ failed from_answer(const std::string& about, int status, std::string_view body) 
   if (kind == "agent_not_installed" || kind == "unsupported_agent" || kind == "install_failed") {
     if (const auto said = more.value("stderr", ""); !said.empty())
       words += "\n" + tail(said, max_stderr_tail);
-    return agent_not_installed(std::move(words) +
-                               "; `troupe agent install` brings agents, `troupe agent list` shows which are there");
+    return agent_not_installed(
+        std::move(words) +
+        "; `troupe agent install` brings agents, `troupe agent list` shows which are there");
   }
   if (kind == "session_not_found" || kind == "not_found") return not_found(std::move(words));
   if (kind == "interrupted") {

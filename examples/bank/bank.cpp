@@ -18,7 +18,9 @@ constexpr schema_file bank_schemas[] = {
     {"bank.apply_balance.body.json", any_object},
 };
 
-answer found(turn&, const json&) { return done(); }
+answer found(turn&, const json&) {
+  return done();
+}
 
 answer open_account(turn& t, const json& body) {
   const auto id = body["id"].get<std::string>();
@@ -30,7 +32,8 @@ answer open_account(turn& t, const json& body) {
 
 // What a screen of the bank needs is pushed by the accounts: no read of the bank visits them.
 answer apply_balance(turn& t, const json& body) {
-  t.run("UPDATE accounts SET coins = ? WHERE id = ?", body["coins"].get<std::int64_t>(), std::string(key(t.from().actor).id()));
+  t.run("UPDATE accounts SET coins = ? WHERE id = ?", body["coins"].get<std::int64_t>(),
+        std::string(key(t.from().actor).id()));
   return done();
 }
 
@@ -53,7 +56,9 @@ constexpr schema_file account_schemas[] = {
     {"account.pay.result.json", any_object},
 };
 
-std::int64_t coins_of(const view& v) { return v.one<std::int64_t>("SELECT coins FROM purse").value_or(0); }
+std::int64_t coins_of(const view& v) {
+  return v.one<std::int64_t>("SELECT coins FROM purse").value_or(0);
+}
 
 void add_coins(turn& t, std::int64_t coins) {
   t.run("UPDATE purse SET coins = coins + ?", coins);
@@ -69,7 +74,8 @@ answer pay(turn& t, const json& body) {
   const auto coins = body["coins"].get<std::int64_t>();
   const auto payee = t.self().parent()->child("account", body["to"].get<std::string>());
   if (payee == t.self()) return conflict("same_account", "an account cannot pay itself");
-  if (coins_of(t) < coins) return conflict("too_few", "there are only " + std::to_string(coins_of(t)) + " coins");
+  if (coins_of(t) < coins)
+    return conflict("too_few", "there are only " + std::to_string(coins_of(t)) + " coins");
   add_coins(t, -coins);
   t.ask(payee, "account.receive", {{"coins", coins}}, "account.paid", {{"coins", coins}});
   return json{{"coins", coins_of(t)}};
@@ -87,7 +93,9 @@ answer paid(turn& t, const json& body) {
   return done();
 }
 
-json account_snapshot(const view& v) { return {{"coins", coins_of(v)}}; }
+json account_snapshot(const view& v) {
+  return {{"coins", coins_of(v)}};
+}
 
 }  // namespace
 

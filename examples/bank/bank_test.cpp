@@ -50,7 +50,8 @@ TEST_CASE("no coin is lost or made, whatever happens on the way") {
           [&](simulation& s) {
             const std::string people[] = {"ada", "bob", "eve"};
             const auto payer = people[s.dice(3)], payee = people[s.dice(3)];
-            if (!s.exists(account(payer))) return s.command(ours, "bank.open_account", {{"id", payer}, {"coins", 50}});
+            if (!s.exists(account(payer)))
+              return s.command(ours, "bank.open_account", {{"id", payer}, {"coins", 50}});
             s.command(account(payer), "account.pay", {{"to", payee}, {"coins", 1 + s.dice(70)}});
           },
       .laws =

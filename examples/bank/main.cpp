@@ -1,4 +1,5 @@
-// Opens two accounts, pays from one to the other, and shows what is where. Run it twice: it goes on where it was.
+// Opens two accounts, pays from one to the other, and shows what is where. Run it twice: it goes on where it
+// was.
 #include <iostream>
 
 #include "bank/bank.h"
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
   const auto ada = our.child("account", "ada");
   ask(ada, "account.pay", {{"to", "bob"}, {"coins", 30}});
   ask(ada, "account.pay", {{"to", "nobody"}, {"coins", 5}});
-  // Stops when all that was accepted is stored; what is still on its way between accounts arrives with the next run.
+  // Stops when all that was accepted is stored; what is still on its way between accounts arrives with the
+  // next run.
   h.stop();
 }

@@ -23,14 +23,19 @@ constexpr storage::migration tables[] = {{1, R"(
 constexpr std::string_view any_object = R"({"type": "object"})";
 constexpr schema_file schemas[] = {
     {"counter.open.body.json", any_object},
-    {"counter.add.body.json", R"({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}})"},
+    {"counter.add.body.json",
+     R"({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}})"},
     {"counter.add.result.json", any_object},
     {"snapshot.json", any_object},
 };
 
-json snapshot(const view& v) { return {{"value", v.one<std::int64_t>("SELECT value FROM count").value_or(0)}}; }
+json snapshot(const view& v) {
+  return {{"value", v.one<std::int64_t>("SELECT value FROM count").value_or(0)}};
+}
 
-answer open(turn&, const json&) { return done(); }
+answer open(turn&, const json&) {
+  return done();
+}
 
 answer add(turn& t, const json& body) {
   t.run("UPDATE count SET value = value + ?", body["n"].get<std::int64_t>());
@@ -54,7 +59,8 @@ class server::impl {
   impl(const std::filesystem::path& data, std::uint16_t port)
       : actors_({.data = data, .kinds = {&counter}}),
         people_(gateway::no_authentication("you")),
-        door_(std::in_place, loop_.get_executor(), actors_, *people_, gateway::gateway_options{.version = "1.0.0"}) {
+        door_(std::in_place, loop_.get_executor(), actors_, *people_,
+              gateway::gateway_options{.version = "1.0.0"}) {
     actors_.start();
     for (const auto* name : {"counter/apples", "counter/pears"}) {
       actors_.call_as_host(key(name), "counter.open", json::object(), "open", /*create=*/true);
@@ -89,8 +95,11 @@ class server::impl {
   std::thread thread_;
 };
 
-server::server(const std::filesystem::path& data, std::uint16_t port) : impl_(std::make_unique<impl>(data, port)) {}
+server::server(const std::filesystem::path& data, std::uint16_t port)
+    : impl_(std::make_unique<impl>(data, port)) {}
 server::~server() = default;
-const std::string& server::url() const { return impl_->url; }
+const std::string& server::url() const {
+  return impl_->url;
+}
 
 }  // namespace counters

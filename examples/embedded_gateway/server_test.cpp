@@ -1,10 +1,9 @@
-#include "embedded_gateway/counter_server.h"
-
 #include <unistd.h>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "embedded_gateway/counter_server.h"
 #include "net/wire/client.h"
 
 using namespace troupe;

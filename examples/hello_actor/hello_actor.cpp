@@ -19,7 +19,9 @@ constexpr schema_file schemas[] = {
     {"counter.add.result.json", R"({"type": "object"})"},
 };
 
-answer open(turn&, const json&) { return done(); }
+answer open(turn&, const json&) {
+  return done();
+}
 
 answer add(turn& t, const json& body) {
   t.run("UPDATE count SET value = value + ?", body["n"].get<std::int64_t>());
@@ -41,8 +43,11 @@ int main(int argc, char** argv) {
   const key hello("counter/hello");
   h.call_as_host(hello, "counter.open", json::object(), "open", /*create=*/true);
 
-  const auto r = h.call({.to = hello, .id = random_ids().next(system_clock().now()), .name = "counter.add",
-                         .body = {{"n", 1}}, .principal = "you"});
+  const auto r = h.call({.to = hello,
+                         .id = random_ids().next(system_clock().now()),
+                         .name = "counter.add",
+                         .body = {{"n", 1}},
+                         .principal = "you"});
   if (!r.ok()) {
     std::cerr << r.error().detail << '\n';
     return 1;

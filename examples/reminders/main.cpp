@@ -1,5 +1,5 @@
-// reminders DATA [TEXT MILLISECONDS]: sets a reminder, then waits until all of them have rung. Interrupt it, and start it
-// again without a text: what became due meanwhile rings at once.
+// reminders DATA [TEXT MILLISECONDS]: sets a reminder, then waits until all of them have rung. Interrupt it,
+// and start it again without a text: what became due meanwhile rings at once.
 #include <condition_variable>
 #include <iostream>
 #include <mutex>
@@ -18,7 +18,8 @@ class printer final : public subscriber {
     const auto list = json::parse(frame->data);
     std::lock_guard lock(mutex_);
     for (; shown_ < list["rang"].size(); ++shown_) {
-      std::cout << "ring: " << list["rang"][list["rang"].size() - 1 - shown_]["text"].get<std::string>() << std::endl;
+      std::cout << "ring: " << list["rang"][list["rang"].size() - 1 - shown_]["text"].get<std::string>()
+                << std::endl;
     }
     waiting_ = list["waiting"].size();
     changed_.notify_all();
@@ -46,8 +47,11 @@ int main(int argc, char** argv) {
   const key mine("list/mine");
   h.call_as_host(mine, "list.open", json::object(), "open", /*create=*/true);
   if (argc == 4) {
-    const auto r = h.call({.to = mine, .id = random_ids().next(system_clock().now()), .name = "list.remind",
-                           .body = {{"text", argv[2]}, {"in_ms", std::atoll(argv[3])}}, .principal = "you"});
+    const auto r = h.call({.to = mine,
+                           .id = random_ids().next(system_clock().now()),
+                           .name = "list.remind",
+                           .body = {{"text", argv[2]}, {"in_ms", std::atoll(argv[3])}},
+                           .principal = "you"});
     if (!r.ok()) {
       std::cerr << r.error().detail << '\n';
       return 1;

@@ -16,11 +16,14 @@ constexpr schema_file schemas[] = {
     {"list.remind.body.json", R"({"type": "object", "required": ["text", "in_ms"], "properties": {
       "text": {"type": "string", "minLength": 1, "maxLength": 200}, "in_ms": {"type": "integer", "minimum": 0}}})"},
     {"list.remind.result.json", any_object},
-    {"list.forget.body.json", R"({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}})"},
+    {"list.forget.body.json",
+     R"({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}})"},
     {"list.forget.result.json", any_object},
 };
 
-answer open(turn&, const json&) { return done(); }
+answer open(turn&, const json&) {
+  return done();
+}
 
 // The timer is a row of the same turn: there is no reminder without one, whatever becomes of the process.
 answer remind(turn& t, const json& body) {
@@ -46,9 +49,11 @@ answer ring(turn& t, const json& body) {
 
 json snapshot(const view& v) {
   json waiting = json::array(), rang = json::array();
-  v.each("SELECT text, due, rang_at IS NOT NULL FROM reminders ORDER BY due DESC LIMIT 100", [&](const storage::row& r) {
-    (r.get<bool>(2) ? rang : waiting).push_back({{"text", r.get<std::string>(0)}, {"due", r.get<std::int64_t>(1)}});
-  });
+  v.each("SELECT text, due, rang_at IS NOT NULL FROM reminders ORDER BY due DESC LIMIT 100",
+         [&](const storage::row& r) {
+           (r.get<bool>(2) ? rang : waiting)
+               .push_back({{"text", r.get<std::string>(0)}, {"due", r.get<std::int64_t>(1)}});
+         });
   return {{"waiting", waiting}, {"rang", rang}};
 }
 

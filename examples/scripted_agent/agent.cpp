@@ -25,8 +25,8 @@ std::string folder_of(const json& params) {
   return cwd;
 }
 
-// The script: the last text of a prompt, since what stands before it tells of an earlier conversation; a link to a
-// resource stands as its address.
+// The script: the last text of a prompt, since what stands before it tells of an earlier conversation; a link
+// to a resource stands as its address.
 std::string text_of_prompt(const json& params) {
   const auto blocks = params.find("prompt");
   if (blocks == params.end() || !blocks->is_array()) {

@@ -1,4 +1,5 @@
-// webhook_relay DATA URL [TEXT]: delivers a text to a URL, and says how each delivery stands once none waits any more.
+// webhook_relay DATA URL [TEXT]: delivers a text to a URL, and says how each delivery stands once none waits
+// any more.
 #include <chrono>
 #include <future>
 #include <iostream>
@@ -18,8 +19,11 @@ int main(int argc, char** argv) {
   h.start();
   const key mine("relay/mine");
   h.call_as_host(mine, "relay.open", json::object(), "open", /*create=*/true);
-  const auto r = h.call({.to = mine, .id = random_ids().next(system_clock().now()), .name = "relay.deliver",
-                         .body = {{"url", argv[2]}, {"body", {{"text", argc > 3 ? argv[3] : "hello"}}}}, .principal = "you"});
+  const auto r = h.call({.to = mine,
+                         .id = random_ids().next(system_clock().now()),
+                         .name = "relay.deliver",
+                         .body = {{"url", argv[2]}, {"body", {{"text", argc > 3 ? argv[3] : "hello"}}}},
+                         .principal = "you"});
   if (!r.ok()) {
     std::cerr << r.error().detail << '\n';
     return 1;
@@ -34,6 +38,7 @@ int main(int argc, char** argv) {
     if (const auto* frame = std::get_if<snapshot_ptr>(&is)) state = json::parse((*frame)->data);
   } while (state.value("waiting", 1) > 0);
   for (const auto& d : state["deliveries"]) {
-    std::cout << d["state"].get<std::string>() << "  " << d["url"].get<std::string>() << "  " << d["error"].get<std::string>() << '\n';
+    std::cout << d["state"].get<std::string>() << "  " << d["url"].get<std::string>() << "  "
+              << d["error"].get<std::string>() << '\n';
   }
 }

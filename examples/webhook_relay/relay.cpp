@@ -19,13 +19,16 @@ constexpr schema_file schemas[] = {
     {"relay.deliver.result.json", any_object},
 };
 
-answer open(turn&, const json&) { return done(); }
+answer open(turn&, const json&) {
+  return done();
+}
 
 // Accepted means: it will be delivered, or the table says why not.
 answer deliver(turn& t, const json& body) {
   const auto id = t.new_id(), url = body["url"].get<std::string>();
   t.run("INSERT INTO deliveries VALUES (?, ?, 'waiting', NULL, '')", id, url);
-  t.start({.kind = "webhook", .body = body, .then = "relay.delivered", .context = {{"id", id}}, .resource = url});
+  t.start(
+      {.kind = "webhook", .body = body, .then = "relay.delivered", .context = {{"id", id}}, .resource = url});
   return json{{"id", id}};
 }
 
@@ -33,7 +36,8 @@ answer delivered(turn& t, const json& body) {
   const auto o = outcome::of(body);
   const auto id = o.context["id"].get<std::string>();
   if (o.ok()) {
-    t.run("UPDATE deliveries SET state = 'delivered', status = ? WHERE id = ?", o.result()["status"].get<std::int64_t>(), id);
+    t.run("UPDATE deliveries SET state = 'delivered', status = ? WHERE id = ?",
+          o.result()["status"].get<std::int64_t>(), id);
   } else {
     t.run("UPDATE deliveries SET state = 'given up', error = ? WHERE id = ?", o.error().detail, id);
   }
@@ -42,11 +46,16 @@ answer delivered(turn& t, const json& body) {
 
 json snapshot(const view& v) {
   json deliveries = json::array();
-  v.each("SELECT id, url, state, error FROM deliveries ORDER BY id DESC LIMIT 100", [&](const storage::row& r) {
-    deliveries.push_back({{"id", r.get<std::string>(0)}, {"url", r.get<std::string>(1)}, {"state", r.get<std::string>(2)},
-                          {"error", r.get<std::string>(3)}});
-  });
-  return {{"deliveries", deliveries}, {"waiting", v.one<std::int64_t>("SELECT count(*) FROM deliveries WHERE state = 'waiting'").value_or(0)}};
+  v.each("SELECT id, url, state, error FROM deliveries ORDER BY id DESC LIMIT 100",
+         [&](const storage::row& r) {
+           deliveries.push_back({{"id", r.get<std::string>(0)},
+                                 {"url", r.get<std::string>(1)},
+                                 {"state", r.get<std::string>(2)},
+                                 {"error", r.get<std::string>(3)}});
+         });
+  return {{"deliveries", deliveries},
+          {"waiting",
+           v.one<std::int64_t>("SELECT count(*) FROM deliveries WHERE state = 'waiting'").value_or(0)}};
 }
 
 }  // namespace

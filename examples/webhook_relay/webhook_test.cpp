@@ -18,7 +18,8 @@ namespace {
 /// Answers one status after the other, then 204; keeps the keys that it was asked with.
 class receiver {
  public:
-  explicit receiver(std::vector<int> statuses) : statuses_(std::move(statuses)), server_(loop_.get_executor(), service()) {
+  explicit receiver(std::vector<int> statuses)
+      : statuses_(std::move(statuses)), server_(loop_.get_executor(), service()) {
     const auto bound = server_.listen("127.0.0.1", 0);
     REQUIRE(bound);
     url = "http://127.0.0.1:" + std::to_string(bound->port) + "/hook";
@@ -67,7 +68,9 @@ class settled final : public subscriber {
   }
   json deliveries() {
     std::unique_lock lock(mutex_);
-    const auto is = [&] { return state_.is_object() && !state_["deliveries"].empty() && state_["waiting"] == 0; };
+    const auto is = [&] {
+      return state_.is_object() && !state_["deliveries"].empty() && state_["waiting"] == 0;
+    };
     REQUIRE(changed_.wait_for(lock, std::chrono::seconds(60), is));
     return state_["deliveries"];
   }
@@ -87,7 +90,12 @@ json relayed_to(const std::string& url) {
     h.start();
     const key mine("relay/mine");
     REQUIRE(h.call_as_host(mine, "relay.open", json::object(), "open", /*create=*/true).ok());
-    REQUIRE(h.call({.to = mine, .id = "1", .name = "relay.deliver", .body = {{"url", url}, {"body", {{"n", 1}}}}, .principal = "ada"}).ok());
+    REQUIRE(h.call({.to = mine,
+                    .id = "1",
+                    .name = "relay.deliver",
+                    .body = {{"url", url}, {"body", {{"n", 1}}}},
+                    .principal = "ada"})
+                .ok());
     const auto all = std::make_shared<settled>();
     const auto watching = h.subscribe(mine, std::nullopt, "ada", all, [](std::optional<problem>) {});
     deliveries = all->deliveries();

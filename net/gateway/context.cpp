@@ -49,7 +49,13 @@ std::string_view authority_of(std::string_view origin) {
 }  // namespace
 
 context::context(wire::executor ex, host& h, authenticator& p, gateway_options o)
-    : executor(std::move(ex)), actors(h), people(p), options(std::move(o)), looking(h), backups(h, options.backup_also), outgoing(executor) {}
+    : executor(std::move(ex)),
+      actors(h),
+      people(p),
+      options(std::move(o)),
+      looking(h),
+      backups(h, options.backup_also),
+      outgoing(executor) {}
 
 std::optional<caller> context::identify(const wire::request& r) const {
   std::optional<identified> found;

@@ -235,7 +235,8 @@ std::string asyncapi_of(const std::vector<const kind*>& kinds, const std::string
     return json{{"action", action}, {"channel", {{"$ref", "#/channels/ws"}}}, {"messages", std::move(refs)}};
   };
   // As the server sees it: it receives what clients say.
-  json operations{{"fromClient", operation("receive", to_server)}, {"toClient", operation("send", to_client)}};
+  json operations{{"fromClient", operation("receive", to_server)},
+                  {"toClient", operation("send", to_client)}};
   json channel{{"address", "/v1/ws"},
                {"description", "WebSocket, subprotocol troupe.v1, one JSON object per text message"},
                {"messages", std::move(messages)}};

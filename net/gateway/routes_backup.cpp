@@ -52,7 +52,9 @@ void backup_job::stop() {
 
 namespace {
 
-problem only_for_admins() { return forbidden("backups need an administrator of the instance"); }
+problem only_for_admins() {
+  return forbidden("backups need an administrator of the instance");
+}
 
 asio::awaitable<void> start_backup(std::shared_ptr<context> c, wire::exchange& ex, const caller& by) {
   auto why = std::optional<problem>();
@@ -62,13 +64,17 @@ asio::awaitable<void> start_backup(std::shared_ptr<context> c, wire::exchange& e
     auto body = body_of(ex.request());
     if (auto* bad = std::get_if<problem>(&body)) {
       why = *bad;
-    } else if (const auto& given = std::get<json>(body); given.is_object() && given.contains("place") && given["place"].is_string()) {
+    } else if (const auto& given = std::get<json>(body);
+               given.is_object() && given.contains("place") && given["place"].is_string()) {
       place = given["place"].get<std::string>();
     }
     if (!why && !place.is_absolute())
-      why = unprocessable("invalid_body", "a folder of the server's machine is needed, from its root: {\"place\": \"/backups\"}");
+      why = unprocessable(
+          "invalid_body",
+          "a folder of the server's machine is needed, from its root: {\"place\": \"/backups\"}");
   }
-  if (!why && !c->backups.start(place)) why = conflict("backup_running", "a backup is being made; wait until it is done");
+  if (!why && !c->backups.start(place))
+    why = conflict("backup_running", "a backup is being made; wait until it is done");
   if (why) {
     co_await c->refuse(ex, *why, ex.request().path);
     co_return;

@@ -56,8 +56,8 @@ problem instance_admins_only() {
   return forbidden("this needs an administrator of the instance");
 }
 
-// What somebody may look at who is administrator of one organization alone lies below it: why not, otherwise. `below`
-// becomes a prefix that no organization whose name begins the same shares.
+// What somebody may look at who is administrator of one organization alone lies below it: why not, otherwise.
+// `below` becomes a prefix that no organization whose name begins the same shares.
 std::optional<problem> may_look_below(const caller& by, std::string& below) {
   if (by.who.admin || by.who.everything) return std::nullopt;
   auto parts = std::string_view(below);
@@ -98,15 +98,20 @@ using broad_look = looked (*)(const inspector&, const std::string& below);
 
 struct numbers {
   std::optional<problem> why = {};
-  std::uint64_t of(const wire::query& q, std::string_view name, std::int64_t otherwise, std::int64_t max = greatest_after) {
+  std::uint64_t of(const wire::query& q, std::string_view name, std::int64_t otherwise,
+                   std::int64_t max = greatest_after) {
     auto found = q.integer(name, 0, max);
     if (!found && !why) why = bad_request("bad_parameter", found.error);
     return static_cast<std::uint64_t>(found ? found.value_or(otherwise) : otherwise);
   }
 };
 
-looked look_at_actor(const inspector& i, const key& k, const wire::query&) { return i.actor(k); }
-looked look_at_queue(const inspector& i, const key& k, const wire::query&) { return i.queue(k); }
+looked look_at_actor(const inspector& i, const key& k, const wire::query&) {
+  return i.actor(k);
+}
+looked look_at_queue(const inspector& i, const key& k, const wire::query&) {
+  return i.queue(k);
+}
 
 looked look_at_history(const inspector& i, const key& k, const wire::query& q) {
   numbers n;
@@ -144,8 +149,8 @@ looked look_at_reason(const inspector& i, const key& k, const wire::query& q) {
 }
 
 // `noted` is what the audit log says; empty for what shows no content.
-asio::awaitable<void> look_at_one(std::shared_ptr<context> c, wire::exchange& ex, const caller& by, std::string noted,
-                                  keyed_look f) {
+asio::awaitable<void> look_at_one(std::shared_ptr<context> c, wire::exchange& ex, const caller& by,
+                                  std::string noted, keyed_look f) {
   auto at = looked_at(ex, by);
   if (auto* why = std::get_if<problem>(&at)) {
     co_await c->refuse(ex, *why, ex.param("key"));
@@ -158,7 +163,8 @@ asio::awaitable<void> look_at_one(std::shared_ptr<context> c, wire::exchange& ex
   co_await give(*c, ex, found, k.str());
 }
 
-asio::awaitable<void> look_below(std::shared_ptr<context> c, wire::exchange& ex, const caller& by, broad_look f) {
+asio::awaitable<void> look_below(std::shared_ptr<context> c, wire::exchange& ex, const caller& by,
+                                 broad_look f) {
   auto below = ex.request().query.text("below");
   if (auto why = may_look_below(by, below)) {
     co_await c->refuse(ex, *why, ex.request().path);
@@ -224,18 +230,26 @@ asio::awaitable<void> settle_dead(std::shared_ptr<context> c, wire::exchange& ex
     what = given.contains("do") && given["do"].is_string() ? given["do"].get<std::string>() : "";
   }
   if (at.index() == 0 && what != "retry" && what != "drop")
-    at = unprocessable("invalid_body", "the message and what to do with it are needed: {\"id\": 1, \"do\": \"retry\"}, or drop");
+    at = unprocessable(
+        "invalid_body",
+        "the message and what to do with it are needed: {\"id\": 1, \"do\": \"retry\"}, or drop");
   if (auto* why = std::get_if<problem>(&at)) {
     co_await c->refuse(ex, *why, ex.param("key"));
     co_return;
   }
   auto& k = std::get<key>(at);
-  if (c->options.audit_look) c->options.audit_look(by.who.user, k, "dead message " + std::to_string(id) + ": " + what);
-  auto start = [&](auto done) { c->actors.settle_dead(k, id, what == "retry", by.who.user, std::move(done)); };
+  if (c->options.audit_look)
+    c->options.audit_look(by.who.user, k, "dead message " + std::to_string(id) + ": " + what);
+  auto start = [&](auto done) {
+    c->actors.settle_dead(k, id, what == "retry", by.who.user, std::move(done));
+  };
   auto settled = co_await called_back<reply>(start, wire::clock::now() + c->options.limits.default_timeout);
-  looked found = problem{504, "timed_out", "no answer in time from " + k.str() + "; look at its dead messages again"};
-  if (settled && settled->ok()) found = settled->result();
-  else if (settled) found = settled->error();
+  looked found =
+      problem{504, "timed_out", "no answer in time from " + k.str() + "; look at its dead messages again"};
+  if (settled && settled->ok())
+    found = settled->result();
+  else if (settled)
+    found = settled->error();
   co_await give(*c, ex, found, k.str());
 }
 
@@ -285,9 +299,10 @@ void add_inspect_routes(wire::router& r, const std::shared_ptr<context>& c) {
   r.on("POST", "/v1/inspect/actors/{key...}/retry", people(retry));
   r.on("POST", "/v1/inspect/actors/{key...}/dead", people(settle_dead));
   auto one = [&](const std::string& rest, std::string noted, keyed_look f) {
-    r.on("GET", "/v1/inspect/actors/{key...}" + rest, c->for_people([c = c.get(), noted = std::move(noted), f](wire::exchange& ex, const caller& by) {
-      return look_at_one(c->shared_from_this(), ex, by, noted, f);
-    }));
+    r.on("GET", "/v1/inspect/actors/{key...}" + rest,
+         c->for_people([c = c.get(), noted = std::move(noted), f](wire::exchange& ex, const caller& by) {
+           return look_at_one(c->shared_from_this(), ex, by, noted, f);
+         }));
   };
   one("/history", "history", look_at_history);
   one("/at", "rows of an earlier turn", look_at_turn);
@@ -302,7 +317,8 @@ void add_inspect_routes(wire::router& r, const std::shared_ptr<context>& c) {
   };
   using waiting = inspector::waiting;
   all("outbox", [](const inspector& i, const std::string& below) { return i.list(waiting::outbox, below); });
-  all("effects", [](const inspector& i, const std::string& below) { return i.list(waiting::effects, below); });
+  all("effects",
+      [](const inspector& i, const std::string& below) { return i.list(waiting::effects, below); });
   all("feeds", [](const inspector& i, const std::string& below) { return i.list(waiting::feeds, below); });
   all("timers", [](const inspector& i, const std::string& below) { return i.list(waiting::timers, below); });
   all("dead", [](const inspector& i, const std::string& below) { return i.dead(below); });

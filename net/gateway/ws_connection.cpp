@@ -282,9 +282,10 @@ std::optional<problem> ws_connection::watch_events(const std::shared_ptr<events_
           "events need an administrator of the instance, or of the organization that the prefix names");
   }
   add_topic(t);
-  topics_[t->name].held = context_->actors.watch_turns(t->prefix, [weak = std::weak_ptr(t)](const turn_event& e) {
-    if (auto one = weak.lock()) one->take(e);
-  });
+  topics_[t->name].held =
+      context_->actors.watch_turns(t->prefix, [weak = std::weak_ptr(t)](const turn_event& e) {
+        if (auto one = weak.lock()) one->take(e);
+      });
   return std::nullopt;
 }
 

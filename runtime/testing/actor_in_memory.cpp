@@ -24,7 +24,8 @@ class actor_in_memory::owner final : public turn_owner {
   owner(const kind& k, std::string_view name) : self_(name), known_(k), db_(":memory:") {
     const storage::schema schemas[] = {{"runtime", runtime_tables()}, {k.name, k.schema.migrations}};
     db_.migrate(schemas);
-    db_.run("INSERT INTO rt_meta VALUES (1, ?, ?, ?, 0, 0, 0)", self_.str(), incarnation_, to_ms(time_.now()));
+    db_.run("INSERT INTO rt_meta VALUES (1, ?, ?, ?, 0, 0, 0)", self_.str(), incarnation_,
+            to_ms(time_.now()));
     db_.record_changes(&changes_);
   }
   ~owner() override { db_.record_changes(nullptr); }
@@ -37,7 +38,8 @@ class actor_in_memory::owner final : public turn_owner {
   std::uint64_t& last_number(const key& target, lane) override { return numbers_[target.str()]; }
   std::uint64_t& last_entry(std::string_view stream) override { return numbers_["#" + std::string(stream)]; }
   std::uint64_t& effect_count() override { return effects_; }
-  std::chrono::milliseconds default_deadline(std::string_view, std::chrono::milliseconds otherwise) const override {
+  std::chrono::milliseconds default_deadline(std::string_view,
+                                             std::chrono::milliseconds otherwise) const override {
     return otherwise;
   }
   void check_outbox(const turn_state&) const override {}
@@ -45,7 +47,8 @@ class actor_in_memory::owner final : public turn_owner {
   shown_turn apply(std::string_view name, const json& body, std::string principal, sender from) {
     const auto* command = known_.command(name);
     if (!command) {
-      throw std::logic_error("kind " + std::string(known_.declared().name) + " has no command " + std::string(name));
+      throw std::logic_error("kind " + std::string(known_.declared().name) + " has no command " +
+                             std::string(name));
     }
     shown_turn shown;
     if (command->body && from.is != sender::type::effect) {
@@ -65,7 +68,8 @@ class actor_in_memory::owner final : public turn_owner {
       turn t(state);
       shown.reply = command->row->handle(t, body);
     } catch (const std::exception& e) {
-      shown.reply = problem{500, "handler_failed", std::string(name) + " of " + self_.str() + ": " + e.what()};
+      shown.reply =
+          problem{500, "handler_failed", std::string(name) + " of " + self_.str() + ": " + e.what()};
     }
     if (!shown.reply.ok()) {
       db_.rollback();
@@ -90,7 +94,8 @@ class actor_in_memory::owner final : public turn_owner {
     for (const auto& m : state.sent) {
       shown.messages.push_back({m->to, m->name, m->body, m->reply, m->context, m->creates});
     }
-    for (const auto& e : state.effects) shown.effects.push_back({e.id, e.kind, e.body, e.then, e.context, e.resource});
+    for (const auto& e : state.effects)
+      shown.effects.push_back({e.id, e.kind, e.body, e.then, e.context, e.resource});
     for (const auto& f : state.feeds) shown.feeds.push_back({f.id, f.kind, f.body, f.on_batch, f.context});
     shown.cancelled = state.cancelled;
     for (const auto& [stream, e] : state.entries) {
@@ -105,7 +110,8 @@ class actor_in_memory::owner final : public turn_owner {
   std::uint64_t effects_ = 0, turn_ = 0;
 };
 
-actor_in_memory::actor_in_memory(const kind& k, std::string_view key) : owner_(std::make_unique<owner>(k, key)) {}
+actor_in_memory::actor_in_memory(const kind& k, std::string_view key)
+    : owner_(std::make_unique<owner>(k, key)) {}
 actor_in_memory::~actor_in_memory() = default;
 
 shown_turn actor_in_memory::apply(std::string_view command, json body, std::string principal, sender from) {
@@ -129,8 +135,10 @@ shown_turn actor_in_memory::fail(const shown_turn::work& w, problem why) {
 
 shown_turn actor_in_memory::answered(const shown_turn::message& m, const answer& a) {
   json body{{"ok", a.ok()}, {"context", m.context}};
-  if (a.ok()) body["result"] = a.result();
-  else body["error"] = a.problem();
+  if (a.ok())
+    body["result"] = a.result();
+  else
+    body["error"] = a.problem();
   // Outcomes have no schema.
   return owner_->apply(m.reply, body, "ada", {sender::type::effect, m.to.str()});
 }
@@ -138,7 +146,8 @@ shown_turn actor_in_memory::answered(const shown_turn::message& m, const answer&
 answer actor_in_memory::ask(std::string_view name, json body) {
   const auto* query = owner_->known_.query(name);
   if (!query) {
-    throw std::logic_error("kind " + std::string(owner_->known_.declared().name) + " has no query " + std::string(name));
+    throw std::logic_error("kind " + std::string(owner_->known_.declared().name) + " has no query " +
+                           std::string(name));
   }
   if (const auto violations = query->body->check(body); !violations.empty()) return invalid_body(violations);
   const view v(owner_->self_, owner_->db_, now());
@@ -153,12 +162,13 @@ json actor_in_memory::snapshot() {
 
 json actor_in_memory::timers() {
   json set = json::array();
-  owner_->db_.each("SELECT name, due, command, body FROM rt_timers ORDER BY due, name", [&](const storage::row& r) {
-    set.push_back({{"name", r.get<std::string>(0)},
-                   {"due", r.get<std::int64_t>(1)},
-                   {"command", r.get<std::string>(2)},
-                   {"body", json::parse(r.get<std::string_view>(3))}});
-  });
+  owner_->db_.each("SELECT name, due, command, body FROM rt_timers ORDER BY due, name",
+                   [&](const storage::row& r) {
+                     set.push_back({{"name", r.get<std::string>(0)},
+                                    {"due", r.get<std::int64_t>(1)},
+                                    {"command", r.get<std::string>(2)},
+                                    {"body", json::parse(r.get<std::string_view>(3))}});
+                   });
   return set;
 }
 
@@ -169,12 +179,15 @@ std::vector<shown_turn> actor_in_memory::advance(std::chrono::milliseconds by) {
     const auto next = set[0];
     if (const auto wait = from_ms(next["due"]) - now(); wait.count() > 0) owner_->time_.advance(wait);
     owner_->db_.run("DELETE FROM rt_timers WHERE name = ?", next["name"].get<std::string>());
-    rung.push_back(owner_->apply(next["command"].get<std::string>(), next["body"], "ada", {sender::type::self, {}}));
+    rung.push_back(
+        owner_->apply(next["command"].get<std::string>(), next["body"], "ada", {sender::type::self, {}}));
   }
   owner_->time_.advance(until - now());
   return rung;
 }
 
-timestamp actor_in_memory::now() const { return owner_->time_.now(); }
+timestamp actor_in_memory::now() const {
+  return owner_->time_.now();
+}
 
 }  // namespace troupe::testing

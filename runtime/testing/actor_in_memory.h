@@ -6,8 +6,8 @@
 //   CHECK(t.rows == json::parse(R"([["~", "purse", 1, {"coins": [10, 6]}]])"));
 //   CHECK(t.messages.at(0).name == "account.receive");
 //
-// A command here is a turn of its own, and what it would let out is shown instead. Who may send it is the host's business
-// and not asked. One thread.
+// A command here is a turn of its own, and what it would let out is shown instead. Who may send it is the
+// host's business and not asked. One thread.
 #pragma once
 
 #include <memory>
@@ -40,8 +40,8 @@ struct shown_turn {
   };
 
   answer reply = done();
-  /// The kind's own rows that changed: ["+", table, key, {column: value}], ["-", …], or ["~", table, key, {column: [before,
-  /// after]}].
+  /// The kind's own rows that changed: ["+", table, key, {column: value}], ["-", …], or ["~", table, key,
+  /// {column: [before, after]}].
   json rows = json::array();
   std::vector<message> messages;
   std::vector<work> effects, feeds;
@@ -60,8 +60,8 @@ class actor_in_memory {
   actor_in_memory(const actor_in_memory&) = delete;
   actor_in_memory& operator=(const actor_in_memory&) = delete;
 
-  /// One command, one turn. A body that does not fit its schema is answered as the host answers it, and so is an
-  /// exception of the handler: nothing of that turn is kept. An unknown name throws std::logic_error.
+  /// One command, one turn. A body that does not fit its schema is answered as the host answers it, and so is
+  /// an exception of the handler: nothing of that turn is kept. An unknown name throws std::logic_error.
   shown_turn apply(std::string_view command, json body = json::object(), std::string principal = "ada",
                    sender from = {sender::type::client, {}});
   /// The outcome of an effect or of a question, given to the command that waits for it.

@@ -23,7 +23,9 @@ class work_folder {
  public:
   work_folder() {
     const fs::path memory = "/dev/shm";
-    auto name = ((::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path()) / "troupe-run-XXXXXX").string();
+    auto name =
+        ((::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path()) / "troupe-run-XXXXXX")
+            .string();
     if (!::mkdtemp(name.data())) throw std::runtime_error("could not make a folder as " + name);
     path_ = name;
   }
@@ -43,8 +45,8 @@ struct life {
 };
 
 // The next life on what the one before left.
-life run(const scenario& s, const fs::path& data, std::uint64_t dice, const outside* before, std::size_t ended_at,
-         bool recorded) {
+life run(const scenario& s, const fs::path& data, std::uint64_t dice, const outside* before,
+         std::size_t ended_at, bool recorded) {
   life l;
   simulation is(s, data, dice, before, ended_at, recorded ? &l.disk : nullptr);
   is.live();
@@ -89,10 +91,12 @@ class explorer {
     std::istringstream in(what);
     std::vector<std::string> parts;
     for (std::string part; std::getline(in, part, ':');) parts.push_back(part);
-    if (parts.size() % 3 != 1) throw std::invalid_argument("TROUPE_REPLAY is SEED or SEED:STEP:ENDING:DICE, not " + what);
+    if (parts.size() % 3 != 1)
+      throw std::invalid_argument("TROUPE_REPLAY is SEED or SEED:STEP:ENDING:DICE, not " + what);
     exploration::broken_law at{std::stoull(parts[0]), {}, {}};
     for (std::size_t n = 1; n < parts.size(); n += 3) {
-      at.cuts.push_back({std::stoull(parts[n]), static_cast<ending>(std::ranges::find(names, parts[n + 1]) - names),
+      at.cuts.push_back({std::stoull(parts[n]),
+                         static_cast<ending>(std::ranges::find(names, parts[n + 1]) - names),
                          std::stoull(parts[n + 2])});
     }
     guarded(at, [&] {
@@ -167,7 +171,8 @@ class explorer {
     std::mt19937_64 random(dice);
     for (int n = 0; n < ended_at_each && !recovery.disk.events.empty(); ++n) {
       disk_player player(recovery.disk);
-      at.cuts[1] = cut_at(1 + random() % recovery.disk.events.size(), static_cast<int>(random() % 3), random());
+      at.cuts[1] =
+          cut_at(1 + random() % recovery.disk.events.size(), static_cast<int>(random() % 3), random());
       go_to(player, at.cuts[1].step);
       if (!guarded(at, [&] { next(player, at.cuts[1], recovery.seen, false); })) return;
     }
@@ -193,7 +198,8 @@ std::string exploration::text() const {
   if (!broken) return looked + ", every law held";
   auto replay = std::to_string(broken->seed);
   for (const auto& c : broken->cuts) {
-    replay += ':' + std::to_string(c.step) + ':' + names[static_cast<std::size_t>(c.how)] + ':' + std::to_string(c.dice);
+    replay += ':' + std::to_string(c.step) + ':' + names[static_cast<std::size_t>(c.how)] + ':' +
+              std::to_string(c.dice);
   }
   return "after " + looked + ": " + broken->what + "; again with TROUPE_REPLAY=" + replay;
 }

@@ -28,8 +28,8 @@ class manual_clock final : public clock {
   std::chrono::milliseconds since_{0}, jumped_{0};
 };
 
-/// Ids that count: the same in every run. One run that follows another on the same files begins where that one cannot
-/// have come.
+/// Ids that count: the same in every run. One run that follows another on the same files begins where that
+/// one cannot have come.
 class counting_ids final : public id_source {
  public:
   explicit counting_ids(std::uint64_t after = 0) : count_(after) {}

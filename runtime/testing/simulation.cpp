@@ -17,15 +17,21 @@ constexpr int longest_rest = 60;  // tries, most of them 6 s of virtual time apa
 constexpr std::uint64_t ids_of_one_life = 1'000'000;
 
 // A handler's word is kept and said again; what was refused before the turn is not.
-bool is_final(const reply& r) { return r.ok() || r.error().status == 409; }
+bool is_final(const reply& r) {
+  return r.ok() || r.error().status == 409;
+}
 
-json said(const reply& r) { return r.ok() ? json{{"result", r.result()}} : json{{"error", r.error().code}}; }
+json said(const reply& r) {
+  return r.ok() ? json{{"result", r.result()}} : json{{"error", r.error().code}};
+}
 
 json as_json(const storage::value& v) {
   return std::visit(
       [](const auto& x) -> json {
-        if constexpr (std::is_same_v<std::decay_t<decltype(x)>, storage::blob>) return std::string(storage::as_text(x));
-        else return x;
+        if constexpr (std::is_same_v<std::decay_t<decltype(x)>, storage::blob>)
+          return std::string(storage::as_text(x));
+        else
+          return x;
       },
       v);
 }
@@ -37,7 +43,8 @@ class simulation::watcher final : public subscriber {
   explicit watcher(simulation& s) : is_(s) {}
   void on_snapshot(snapshot_ptr f) override { is_.seen_.snapshots.push_back({f->actor, f->at, is_.now()}); }
   void on_entries(page_ptr p) override {
-    for (const auto& e : p->entries) is_.seen_.entries.push_back({p->actor, p->stream, *e.data, e.seq, is_.now()});
+    for (const auto& e : p->entries)
+      is_.seen_.entries.push_back({p->actor, p->stream, *e.data, e.seq, is_.now()});
   }
 
  private:
@@ -47,7 +54,9 @@ class simulation::watcher final : public subscriber {
 /// Opens when the dice say so; now and then it says no first.
 class simulation::gate final : public durability_gate {
  public:
-  void durable(const key&, std::uint64_t, std::function<void(bool)> done) override { waiting_.push_back(std::move(done)); }
+  void durable(const key&, std::uint64_t, std::function<void(bool)> done) override {
+    waiting_.push_back(std::move(done));
+  }
   void answer_one(bool yes) {
     if (waiting_.empty()) return;
     auto done = std::move(waiting_.front());
@@ -60,8 +69,8 @@ class simulation::gate final : public durability_gate {
   std::vector<std::function<void(bool)>> waiting_;
 };
 
-simulation::simulation(const scenario& s, fs::path data, std::uint64_t seed, const outside* before, std::size_t ended_at,
-                       storage::testing::disk_record* record)
+simulation::simulation(const scenario& s, fs::path data, std::uint64_t seed, const outside* before,
+                       std::size_t ended_at, storage::testing::disk_record* record)
     : scenario_(s),
       data_(std::move(data)),
       first_life_(!before),
@@ -69,8 +78,10 @@ simulation::simulation(const scenario& s, fs::path data, std::uint64_t seed, con
       random_(seed),
       disk_(storage::testing::reach::everything),
       ids_(before ? ids_of_one_life * static_cast<std::uint64_t>(before->lives) : 0) {
-  if (record_) disk_.record(record_, data_);
-  else disk_.expect_no_power_cut();
+  if (record_)
+    disk_.record(record_, data_);
+  else
+    disk_.expect_no_power_cut();
   if (before) {
     seen_.lives = before->lives + 1;
     for (auto i : before->intentions) {
@@ -135,10 +146,14 @@ void simulation::end_one_effect(bool well) {
   const auto run = *at;
   effects_.erase(at);
   const auto how = well ? 0 : dice(8);
-  if (how == 1) run->fail(problem{502, "world_refused", "the world said no"});
-  else if (how == 2) run->fail(problem{503, "world_busy", "the world is busy"}, true);
-  else if (how > 3) run->succeed({{"id", run->id()}});
-  else if (how == 0) run->succeed({{"id", run->id()}});
+  if (how == 1)
+    run->fail(problem{502, "world_refused", "the world said no"});
+  else if (how == 2)
+    run->fail(problem{503, "world_busy", "the world is busy"}, true);
+  else if (how > 3)
+    run->succeed({{"id", run->id()}});
+  else if (how == 0)
+    run->succeed({{"id", run->id()}});
   // 3: the driver drops it without a word.
 }
 
@@ -162,7 +177,8 @@ void simulation::command(const key& to, std::string name, json body) {
 }
 
 void simulation::make(const key& what, std::string name, std::string id, json body) {
-  const auto known = std::ranges::any_of(seen_.intentions, [&](const auto& i) { return i.from_host && i.id == id; });
+  const auto known =
+      std::ranges::any_of(seen_.intentions, [&](const auto& i) { return i.from_host && i.id == id; });
   if (known) return;
   seen_.intentions.push_back({what, std::move(id), std::move(name), std::move(body), true, now()});
   watch(what);
@@ -179,8 +195,8 @@ void simulation::send(std::size_t n) {
     auto& mine = seen_.intentions[n];
     const auto now_said = said(r);
     if (!mine.answer.is_null() && mine.answer != now_said) {
-      throw law_broken(mine.name + " " + mine.id + " to " + mine.to.str() + " was answered " + mine.answer.dump() + " and then " +
-                       now_said.dump());
+      throw law_broken(mine.name + " " + mine.id + " to " + mine.to.str() + " was answered " +
+                       mine.answer.dump() + " and then " + now_said.dump());
     }
     mine.answer = now_said;
     if (!mine.answered) mine.answered = now();
@@ -198,18 +214,29 @@ void simulation::trouble() {
   using storage::testing::fault;
   using storage::testing::operation;
   switch (dice(scenario_.broken_disks ? 12 : 10)) {
-    case 0: work(); break;
-    case 1: time_.advance(std::chrono::milliseconds(dice(700))); break;
-    case 2: threads_->advance(std::chrono::milliseconds(dice(2500))); break;
-    case 3: time_.jump(std::chrono::milliseconds(dice(2) ? 5000 : -3000)); break;
+    case 0:
+      work();
+      break;
+    case 1:
+      time_.advance(std::chrono::milliseconds(dice(700)));
+      break;
+    case 2:
+      threads_->advance(std::chrono::milliseconds(dice(2500)));
+      break;
+    case 3:
+      time_.jump(std::chrono::milliseconds(dice(2) ? 5000 : -3000));
+      break;
     case 4:
       for (const auto& k : known_) host_->sleep_now(key(k));
       break;
     case 5:
-    case 6: end_one_effect(false); break;
+    case 6:
+      end_one_effect(false);
+      break;
     case 10:
     case 11: {
-      constexpr operation ops[] = {operation::write, operation::sync, operation::read, operation::open, operation::truncate};
+      constexpr operation ops[] = {operation::write, operation::sync, operation::read, operation::open,
+                                   operation::truncate};
       constexpr fault faults[] = {fault::io, fault::full, fault::torn};
       disk_.inject({.on = ops[dice(5)], .what = faults[dice(3)], .nth = 1 + dice(20), .times = 1 + dice(3)});
       break;
@@ -243,7 +270,8 @@ void simulation::insist() {
   for (int tries = 0;; ++tries) {
     const auto open = std::ranges::find_if(seen_.intentions, [](const auto& i) { return !i.answered; });
     if (open == seen_.intentions.end()) return;
-    require(tries < longest_rest, open->name + " " + open->id + " to " + open->to.str() + " is never answered: " + why_refused_);
+    require(tries < longest_rest,
+            open->name + " " + open->id + " to " + open->to.str() + " is never answered: " + why_refused_);
     if (tries > 5) threads_->advance(std::chrono::milliseconds(100 << std::min(tries, 8)));
     for (std::size_t n = 0; n < seen_.intentions.size(); ++n) {
       if (!seen_.intentions[n].answered) send(n);
@@ -255,7 +283,8 @@ void simulation::insist() {
 // Every actor sleeps: nothing is under way. Timers may wake them again as soon as time passes.
 void simulation::rest() {
   const auto awake = [&] {
-    const auto found = inspector(*host_).actors({.prefix = {}, .kind = {}, .awake = true, .limit = 1000, .after = {}});
+    const auto found =
+        inspector(*host_).actors({.prefix = {}, .kind = {}, .awake = true, .limit = 1000, .after = {}});
     return std::get<json>(found)["actors"];
   };
   work();
@@ -323,7 +352,8 @@ void simulation::compare() {
     const auto& is = state(s.actor);
     if (is.is_null() || is[0] != s.at.incarnation) continue;  // deleted since
     require(is[1].get<std::uint64_t>() >= s.at.revision,
-            "revision " + std::to_string(s.at.revision) + " of " + s.actor.str() + " was shown, and only " + is[1].dump() + " is stored");
+            "revision " + std::to_string(s.at.revision) + " of " + s.actor.str() + " was shown, and only " +
+                is[1].dump() + " is stored");
   }
   std::map<std::string, std::map<std::uint64_t, std::string>> entries;
   for (const auto& e : seen_.entries) {
@@ -331,12 +361,14 @@ void simulation::compare() {
     if (state(e.actor).is_null()) continue;
     auto [at, fresh] = entries.try_emplace(topic);
     if (fresh) {
-      for (const auto& r : rows(e.actor, "SELECT seq, data FROM rt_entries WHERE stream = '" + e.stream + "'"))
+      for (const auto& r :
+           rows(e.actor, "SELECT seq, data FROM rt_entries WHERE stream = '" + e.stream + "'"))
         at->second[r[0].get<std::uint64_t>()] = r[1].get<std::string>();
     }
     const auto stored = at->second.find(e.seq);
-    require(stored != at->second.end() && stored->second == e.data,
-            "entry " + std::to_string(e.seq) + " of " + topic + " was shown as " + e.data + " and is not stored so");
+    require(stored != at->second.end() && stored->second == e.data, "entry " + std::to_string(e.seq) +
+                                                                        " of " + topic + " was shown as " +
+                                                                        e.data + " and is not stored so");
   }
   std::map<std::string, std::map<std::string, std::int64_t>> outcomes;
   for (const auto& e : seen_.effects) {
@@ -347,7 +379,8 @@ void simulation::compare() {
         at->second[r[0].get<std::string>()] = r[1].get<std::int64_t>();
     }
     const auto n = at->second.contains(e.id) ? at->second[e.id] : 0;
-    require(n == 1, "the effect " + e.id + " of " + e.actor.str() + " was begun and has " + std::to_string(n) + " outcomes");
+    require(n == 1, "the effect " + e.id + " of " + e.actor.str() + " was begun and has " +
+                        std::to_string(n) + " outcomes");
   }
   const auto checked = verify(data_);
   if (!checked.whole()) throw law_broken(checked.findings[0].actor + ": " + checked.findings[0].what);

@@ -1,12 +1,14 @@
-// A host in virtual time on a recorded disk, with clients, drivers, disks and clocks that dice move: one seed, one exact
-// run, which is then ended at every step of its disk. docs/testing-actors.md walks through one.
+// A host in virtual time on a recorded disk, with clients, drivers, disks and clocks that dice move: one
+// seed, one exact run, which is then ended at every step of its disk. docs/testing-actors.md walks through
+// one.
 //
 //   scenario s{.kinds = {&account()}, .open = open, .act = act, .laws = laws};
 //   auto found = explore(s, {.points = 1000});
 //   CHECK_MESSAGE(!found.broken, found.text());
 //
-// Held at every point, without a word of the scenario: what was answered is answered the same again; what was shown
-// (snapshots, stream entries) or begun (effects) is stored; every pair of actors agrees on what was sent (verify()).
+// Held at every point, without a word of the scenario: what was answered is answered the same again; what was
+// shown (snapshots, stream entries) or begun (effects) is stored; every pair of actors agrees on what was
+// sent (verify()).
 #pragma once
 
 #include <chrono>
@@ -23,10 +25,10 @@
 #include <vector>
 
 #include "runtime/host.h"
+#include "runtime/testing/manual.h"
 #include "storage/reader.h"
 #include "storage/testing/disk_player.h"
 #include "storage/testing/fault_vfs.h"
-#include "runtime/testing/manual.h"
 
 namespace troupe::testing {
 
@@ -37,10 +39,12 @@ class law_broken : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Actors and what is done with them. Everything in it must follow from its arguments and the simulation's dice.
+/// Actors and what is done with them. Everything in it must follow from its arguments and the simulation's
+/// dice.
 struct scenario {
   std::vector<const kind*> kinds;
-  /// Effects that actors ask for; the simulation plays their drivers: at once or late, well or not. `start` is not used.
+  /// Effects that actors ask for; the simulation plays their drivers: at once or late, well or not. `start`
+  /// is not used.
   std::vector<effect_kind> effects = {};
   /// Makes the first actors, at the start of every life; what is there already stays as it is.
   std::function<void(simulation&)> open;
@@ -91,16 +95,16 @@ struct outside {
 /// One life of a host. One thread.
 class simulation {
  public:
-  /// `before`: what was seen of the lives that this data folder has behind it, up to the step at which the last one
-  /// ended; null for the first. `record`: what happens to the disk, if that is wanted.
-  simulation(const scenario&, std::filesystem::path data, std::uint64_t seed, const outside* before, std::size_t ended_at,
-             storage::testing::disk_record* record);
+  /// `before`: what was seen of the lives that this data folder has behind it, up to the step at which the
+  /// last one ended; null for the first. `record`: what happens to the disk, if that is wanted.
+  simulation(const scenario&, std::filesystem::path data, std::uint64_t seed, const outside* before,
+             std::size_t ended_at, storage::testing::disk_record* record);
   ~simulation();
   simulation(const simulation&) = delete;
   simulation& operator=(const simulation&) = delete;
 
-  /// Everything until nothing is under way: acts with trouble between them in a first life, in a later one what the
-  /// clients of the earlier ones still want. Then the laws. Throws law_broken.
+  /// Everything until nothing is under way: acts with trouble between them in a first life, in a later one
+  /// what the clients of the earlier ones still want. Then the laws. Throws law_broken.
   void live();
   const outside& seen() const { return seen_; }
 
@@ -189,9 +193,9 @@ struct explore_options {
   std::uint64_t cut_recoveries = 50;
 };
 
-/// Runs with one seed after the other, each ended at every step, until that many points were looked at or a law broke.
-/// The steps that make the first actors are gone through with the first seed alone.
-/// With TROUPE_REPLAY in the environment only that point.
+/// Runs with one seed after the other, each ended at every step, until that many points were looked at or a
+/// law broke. The steps that make the first actors are gone through with the first seed alone. With
+/// TROUPE_REPLAY in the environment only that point.
 exploration explore(const scenario&, explore_options = {});
 
 }  // namespace troupe::testing

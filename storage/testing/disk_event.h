@@ -1,5 +1,5 @@
-// One thing that happened to a file, as a disk is told of it, and the record of a whole run: what a test stops at every
-// step of.
+// One thing that happened to a file, as a disk is told of it, and the record of a whole run: what a test
+// stops at every step of.
 #pragma once
 
 #include <cstdint>

@@ -27,8 +27,8 @@ void disk_image::happened(const disk_event& e) {
       sync();
       break;
     case kind::sync_failed:
-      // The kernel reports a failed sync once and then takes the data for clean: a later sync does not bring it to
-      // the disk.
+      // The kernel reports a failed sync once and then takes the data for clean: a later sync does not bring
+      // it to the disk.
       forget_dirty();
       break;
     case kind::removed:

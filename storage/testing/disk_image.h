@@ -1,5 +1,5 @@
-// One file as its process sees it, and what of it a disk holds for certain. Knows no file system: it is told each
-// event, and answers what a machine could find after a power cut.
+// One file as its process sees it, and what of it a disk holds for certain. Knows no file system: it is told
+// each event, and answers what a machine could find after a power cut.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class disk_image {
   void happened(const disk_event&);
   bool there() const { return there_; }
 
-  // The file that the disk has: each sector that differs is new or old by the dice; `random` null: old. nullopt: none.
+  // The file that the disk has: each sector that differs is new or old by the dice; `random` null: old.
+  // nullopt: none.
   std::optional<std::string> after_power_cut(std::mt19937_64* random) const;
   // What a killed process leaves: the system still has all that was written.
   std::optional<std::string> after_kill() const;

@@ -25,8 +25,9 @@ void disk_player::leave(const fs::path& folder, ending how, std::uint64_t seed) 
   for (std::size_t n = 0; n < images_.size(); ++n) {
     const fs::path path = record_.files[n].path;
     if (!path.native().starts_with(inside)) continue;
-    const auto left = how == ending::killed ? images_[n].after_kill()
-                                            : images_[n].after_power_cut(how == ending::power_torn ? &random : nullptr);
+    const auto left = how == ending::killed
+                          ? images_[n].after_kill()
+                          : images_[n].after_power_cut(how == ending::power_torn ? &random : nullptr);
     if (!left) continue;
     fs::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << *left;

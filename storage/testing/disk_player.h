@@ -22,8 +22,8 @@ class disk_player {
 
   std::size_t at() const { return at_; }  // events that have happened
   bool step();                            // false: there are no more
-  // Clears `folder` and puts there what belongs into it; files of the record outside of it are left out. `seed` is for
-  // power_torn.
+  // Clears `folder` and puts there what belongs into it; files of the record outside of it are left out.
+  // `seed` is for power_torn.
   void leave(const std::filesystem::path& folder, ending, std::uint64_t seed) const;
 
  private:

@@ -367,8 +367,10 @@ void fault_vfs::restart(std::uint64_t seed) {
   for (auto& [path, f] : state_->files) {
     auto left = f.image.after_power_cut(seed == without_unsynced ? nullptr : &random);
     std::error_code ignored;
-    if (left) std::ofstream(path, std::ios::binary | std::ios::trunc) << *left;
-    else std::filesystem::remove(path, ignored);
+    if (left)
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << *left;
+    else
+      std::filesystem::remove(path, ignored);
     std::filesystem::remove(path + "-shm", ignored);
     f.image = left ? disk_image(std::move(*left)) : disk_image();
   }

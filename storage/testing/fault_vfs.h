@@ -73,11 +73,12 @@ class fault_vfs {
   void cut_power_at(std::uint64_t nth);
   bool powered() const;
 
-  // Keeps no account of what a disk would hold, which is faster: no restart() after this. Before any file is open.
+  // Keeps no account of what a disk would hold, which is faster: no restart() after this. Before any file is
+  // open.
   void expect_no_power_cut();
 
-  // From now on every event of every file goes into the record too, with what lies in `folder` now; null ends it.
-  // Before any file is open.
+  // From now on every event of every file goes into the record too, with what lies in `folder` now; null ends
+  // it. Before any file is open.
   void record(disk_record*, const std::filesystem::path& folder = {});
   // Files that somebody moved or deleted without SQLite, and synced the folder: gone from the disk.
   void notice_moved_files();

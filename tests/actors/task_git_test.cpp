@@ -153,7 +153,8 @@ TEST_CASE("a merge that waits is not begun twice, goes away when it is given up,
   CHECK(look->body()["base"] == "c0");
   const auto s = w.h.await(w.task, [](const json& t) { return !t.contains("merge"); });
   bool ended = false;
-  for (const auto& o : s["operations"]) ended = ended || (o["what"] == "abort_update" && o["state"] == "done");
+  for (const auto& o : s["operations"])
+    ended = ended || (o["what"] == "abort_update" && o["state"] == "done");
   CHECK(ended);
 }
 

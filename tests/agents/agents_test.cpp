@@ -140,7 +140,8 @@ TEST_CASE(
   CHECK(talk.diff().find("green") != std::string::npos);
 }
 
-TEST_CASE("an MCP server of the organization is there for the agent, with its secret, which nothing else has") {
+TEST_CASE(
+    "an MCP server of the organization is there for the agent, with its secret, which nothing else has") {
   with_each_agent([](town& in, const std::string& agent) {
     in.server().send("PUT", "/v1/secrets/acme/ledger", {{"value", "ledger-planted-0123456789"}});
     const json ledger{{"name", "ledger"},

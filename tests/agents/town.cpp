@@ -95,12 +95,12 @@ std::string town::node() {
 town::town() {
   install();
   serve_model();
-  const auto made =
-      cli::testing::run(home_, {"sh", "-ec",
-                                "git init -q -b main repo && cd repo && echo '# Widgets' >README.md && "
-                                "printf 'red\\nblue\\n' >colours.txt && cp \"$0\" ledger-mcp.mjs && git add -A && "
-                                "git -c user.name=Ada -c user.email=ada@example.org commit -qm first",
-                                LEDGER_MCP});
+  const auto made = cli::testing::run(
+      home_, {"sh", "-ec",
+              "git init -q -b main repo && cd repo && echo '# Widgets' >README.md && "
+              "printf 'red\\nblue\\n' >colours.txt && cp \"$0\" ledger-mcp.mjs && git add -A && "
+              "git -c user.name=Ada -c user.email=ada@example.org commit -qm first",
+              LEDGER_MCP});
   REQUIRE_MESSAGE(made.exit_code == 0, made.err);
   serve();
   server_->command("access", "access.create_organization",

@@ -12,8 +12,8 @@ namespace troupe::cli {
 
 namespace {
 
-const std::set<std::string_view> all_roles{"viewer", "member", "admin", "owner", actors::role::user,
-                                           actors::role::admin, actors::role::host};
+const std::set<std::string_view> all_roles{
+    "viewer", "member", "admin", "owner", actors::role::user, actors::role::admin, actors::role::host};
 
 key key_of_kind(const kind& k) {
   return key(k.singleton ? std::string(k.name) : "org/acme/" + std::string(k.name) + "/one");

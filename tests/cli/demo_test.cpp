@@ -84,7 +84,9 @@ TEST_CASE("a running server that takes the path is used") {
 
 TEST_CASE("where nothing isolates the demo works only when it is told that it may, and as itself") {
 #ifdef __SANITIZE_ADDRESS__
-  std::puts("[skipped] without isolation memory is limited as address space, of which AddressSanitizer needs terabytes");
+  std::puts(
+      "[skipped] without isolation memory is limited as address space, of which AddressSanitizer needs "
+      "terabytes");
   return;
 #endif
   scratch home;

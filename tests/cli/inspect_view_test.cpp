@@ -10,12 +10,15 @@ using troupe::cli::testing::capture;
 
 namespace {
 
-const json talked = {{"edges",
-                      {{{"from", "org/acme"}, {"to", "org/acme/task/t1"}, {"messages", 3}, {"waiting", 0}},
-                       {{"from", "org/acme"}, {"to", "org/acme/task/t2"}, {"messages", 4}, {"waiting", 1}},
-                       {{"from", "org/acme/task/t1"}, {"to", "org/acme/audit-log"}, {"messages", 1}, {"waiting", 0}}}}};
+const json talked = {
+    {"edges",
+     {{{"from", "org/acme"}, {"to", "org/acme/task/t1"}, {"messages", 3}, {"waiting", 0}},
+      {{"from", "org/acme"}, {"to", "org/acme/task/t2"}, {"messages", 4}, {"waiting", 1}},
+      {{"from", "org/acme/task/t1"}, {"to", "org/acme/audit-log"}, {"messages", 1}, {"waiting", 0}}}}};
 
-bool says(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+bool says(std::string_view text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
 
 }  // namespace
 

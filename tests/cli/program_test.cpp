@@ -227,7 +227,8 @@ TEST_CASE("a backup that a server made while it served is restored, verified and
   {
     serving server(home);
     REQUIRE(run_troupe(home, {"--data", (home / "data").string(), "org", "create", "acme"}).exit_code == 0);
-    const auto made = parsed(run_troupe(home, {"--json", "--data", (home / "data").string(), "backup", place}));
+    const auto made =
+        parsed(run_troupe(home, {"--json", "--data", (home / "data").string(), "backup", place}));
     CHECK(made["actors"].get<int>() >= 4);
     CHECK(parsed(run_troupe(home, {"--json", "verify", (home / "data").string()}))["findings"].empty());
     server.stop();

@@ -1,5 +1,5 @@
-// What must be true after any disaster: no prompt was lost, none reached its agent twice, and every transcript tells each
-// turn whole and once.
+// What must be true after any disaster: no prompt was lost, none reached its agent twice, and every
+// transcript tells each turn whole and once.
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -13,7 +13,9 @@ using namespace troupe::cli::testing;
 
 namespace {
 
-int rounds(int usual) { return std::getenv("TROUPE_NIGHTLY") ? 100 : usual; }
+int rounds(int usual) {
+  return std::getenv("TROUPE_NIGHTLY") ? 100 : usual;
+}
 
 std::mt19937_64 dice() {
   const std::uint64_t seed = std::random_device()();
@@ -22,12 +24,15 @@ std::mt19937_64 dice() {
 }
 
 void let_it_work(std::mt19937_64& random) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(random() % 700));  // the instant of what follows is random: no wait
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(random() % 700));  // the instant of what follows is random: no wait
 }
 
 }  // namespace
 
-TEST_CASE("killed at random instants while agents work, a server loses no prompt, repeats none, and its transcripts are whole") {
+TEST_CASE(
+    "killed at random instants while agents work, a server loses no prompt, repeats none, and its "
+    "transcripts are whole") {
   auto random = dice();
   town t(4);
   for (int n = 0; n < rounds(12); ++n) {
@@ -43,7 +48,9 @@ TEST_CASE("killed at random instants while agents work, a server loses no prompt
   t.clean_up();
 }
 
-TEST_CASE("sandboxes that are lost or frozen, and the end of everything at once, leave every prompt told of once and nothing behind") {
+TEST_CASE(
+    "sandboxes that are lost or frozen, and the end of everything at once, leave every prompt told of once "
+    "and nothing behind") {
   auto random = dice();
   town t(4);
   for (int n = 0; n < rounds(12); ++n) {
@@ -52,7 +59,9 @@ TEST_CASE("sandboxes that are lost or frozen, and the end of everything at once,
     t.prompt(2 * n + 1, random);
     let_it_work(random);
     switch (random() % 4) {
-      case 0: t.lose_a_sandbox(random); break;
+      case 0:
+        t.lose_a_sandbox(random);
+        break;
       case 1:
         t.freeze_a_sandbox(random);
         let_it_work(random);

@@ -43,7 +43,8 @@ std::string slurp(const std::filesystem::path& file) {
 // Those below it too, children first.
 std::vector<pid_t> with_children(pid_t pid) {
   std::vector<pid_t> all;
-  std::istringstream children(slurp("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"));
+  std::istringstream children(
+      slurp("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"));
   for (pid_t child; children >> child;)
     for (const auto p : with_children(child)) all.push_back(p);
   all.push_back(pid);
@@ -71,10 +72,12 @@ town::town(int tasks) {
   });
   for (int n = 0; n < tasks; ++n) {
     const auto name = "first-" + std::to_string(n);
-    const auto made = insist(
-        "org/o", "org.create_task",
-        {{"repository", repository_}, {"description", script(name, false)}, {"mode", "full"}, {"agent", "scripted"}},
-        "task-" + std::to_string(n));
+    const auto made = insist("org/o", "org.create_task",
+                             {{"repository", repository_},
+                              {"description", script(name, false)},
+                              {"mode", "full"},
+                              {"agent", "scripted"}},
+                             "task-" + std::to_string(n));
     keys_.push_back("org/o/task/" + made.at("task").get<std::string>());
     expected_[keys_.back()].insert(name);
   }
@@ -82,16 +85,20 @@ town::town(int tasks) {
     sessions_.clear();
     for (const auto& k : keys_) {
       const auto task = server().snapshot(k);
-      for (const auto& s : task.at("sessions")) sessions_[k] = k + "/session/" + s.at("session").get<std::string>();
+      for (const auto& s : task.at("sessions"))
+        sessions_[k] = k + "/session/" + s.at("session").get<std::string>();
     }
     return sessions_.size() == keys_.size();
   });
 }
 
-town::~town() { thaw(); }
+town::~town() {
+  thaw();
+}
 
 void town::start() {
-  server_ = std::make_unique<serving>(home_, "data", std::vector<std::string>{"--repo-root", home_.path().string()});
+  server_ = std::make_unique<serving>(home_, "data",
+                                      std::vector<std::string>{"--repo-root", home_.path().string()});
 }
 
 void town::kill() {
@@ -107,7 +114,9 @@ std::vector<town::place> town::places() {
     if (!said.is_object() || said.value("state", "") != "running") continue;
     place p{said.at("supervisor").at("pid").get<pid_t>(), {}};
     for (const auto& g : said.at("groups")) groups_.insert(g.get<std::string>());
-    if (::kill(p.supervisor, 0) != 0 || slurp("/proc/" + std::to_string(p.supervisor) + "/cmdline").find(home_.path()) == std::string::npos) continue;
+    if (::kill(p.supervisor, 0) != 0 ||
+        slurp("/proc/" + std::to_string(p.supervisor) + "/cmdline").find(home_.path()) == std::string::npos)
+      continue;
     p.all = with_children(p.supervisor);
     all.push_back(std::move(p));
   }
@@ -205,7 +214,8 @@ void town::verify() {
       CHECK(done["+" + n] <= 1);
       if (losses_ == 0) CHECK(done["+" + n] == 1);
     }
-    // A loss takes with it at most what the turn under way had done, and that of the turn before if it was not saved yet.
+    // A loss takes with it at most what the turn under way had done, and that of the turn before if it was
+    // not saved yet.
     int missing = 0;
     for (const auto& n : well) missing += done["+" + n] == 0;
     CHECK(missing <= losses_);
@@ -215,7 +225,8 @@ void town::verify() {
 void town::clean_up() {
   places();
   for (const auto& k : keys_) {
-    insist("org/o", "org.delete_task", {{"task", k.substr(k.rfind('/') + 1)}, {"discard", true}}, "delete-" + k);
+    insist("org/o", "org.delete_task", {{"task", k.substr(k.rfind('/') + 1)}, {"discard", true}},
+           "delete-" + k);
   }
   until("tasks and sandboxes are gone", [&] {
     const auto org = server().snapshot("org/o");
@@ -247,7 +258,8 @@ bool town::attempt(const std::function<void()>& f) {
 
 void town::until(const char* what, const std::function<bool()>& done) {
   std::string last;
-  for (const auto end = std::chrono::steady_clock::now() + patience; std::chrono::steady_clock::now() < end;) {
+  for (const auto end = std::chrono::steady_clock::now() + patience;
+       std::chrono::steady_clock::now() < end;) {
     try {
       if (done()) return;
     } catch (const failure& why) {
@@ -259,7 +271,8 @@ void town::until(const char* what, const std::function<bool()>& done) {
   FAIL("not in time: " << std::string(what) << "; " << last << "\n" << slurp(home_ / "serve.log"));
 }
 
-std::set<std::string> town::verify_transcript(const std::string& session, const std::set<std::string>& names) {
+std::set<std::string> town::verify_transcript(const std::string& session,
+                                              const std::set<std::string>& names) {
   std::map<std::string, int> asked, begun, ended;
   std::set<std::string> well;
   int turns_begun = 0, turns_ended = 0, starts = 0;

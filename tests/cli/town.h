@@ -1,4 +1,5 @@
-// A server with a few tasks whose agents work, and the model of what must be true of them whatever befalls it.
+// A server with a few tasks whose agents work, and the model of what must be true of them whatever befalls
+// it.
 #pragma once
 
 #include <functional>
@@ -31,14 +32,16 @@ class town {
   void freeze_a_sandbox(std::mt19937_64&);
   void thaw();
 
-  /// One prompt to one task; every third waits for a person. Its answer may be lost: settle() asks for it again.
+  /// One prompt to one task; every third waits for a person. Its answer may be lost: settle() asks for it
+  /// again.
   void prompt(int n, std::mt19937_64&);
   void answer_permissions();
-  /// Until every prompt has been taken and every session is idle; what is in error is tried again, as a person would.
+  /// Until every prompt has been taken and every session is idle; what is in error is tried again, as a
+  /// person would.
   void settle();
 
-  /// Each prompt was begun exactly once and ended exactly once, its transcript has no gap and no repeat, and the work of
-  /// what ended well is there. Only turns whose sandbox was lost may have ended otherwise.
+  /// Each prompt was begun exactly once and ended exactly once, its transcript has no gap and no repeat, and
+  /// the work of what ended well is there. Only turns whose sandbox was lost may have ended otherwise.
   void verify();
   /// Deletes all, and finds nothing left of it on this machine.
   void clean_up();

@@ -9,11 +9,10 @@ using namespace troupe;
 using namespace troupe::gateway::testing;
 
 TEST_CASE("every route but those named here asks for a proof of who one is, and none lets another site in") {
-  served s([](gateway::gateway_options& o) {
-    o.sandboxes = [](const std::string&) { return std::nullopt; };
-  });
+  served s(
+      [](gateway::gateway_options& o) { o.sandboxes = [](const std::string&) { return std::nullopt; }; });
   // The page and the contract hold nothing of anybody; signing in is how one comes to a proof.
-  const std::set<std::string> open{"GET /v1/health",     "POST /v1/session", "GET /openapi.json",
+  const std::set<std::string> open{"GET /v1/health", "POST /v1/session", "GET /openapi.json",
                                    "GET /asyncapi.json", "GET /schemas/{kind}/{file}"};
   std::size_t asked = 0;
   for (const auto& [method, pattern] : s.door->routes()) {
@@ -21,7 +20,8 @@ TEST_CASE("every route but those named here asks for a proof of who one is, and 
     if (method == "GET" && pattern.find("/v1/") == std::string::npos && pattern != "/metrics") continue;
     auto target = pattern;
     for (std::size_t from; (from = target.find('{')) != std::string::npos;)
-      target.replace(from, target.find('}') - from + 1, target.substr(from, 5) == "{key." ? "org/acme" : "one");
+      target.replace(from, target.find('}') - from + 1,
+                     target.substr(from, 5) == "{key." ? "org/acme" : "one");
     wire::request r;
     r.method = method;
     r.target = target;

@@ -9,7 +9,9 @@ namespace {
 
 const std::string note_commands = "/v1/actors/org/acme/note/n1/commands";
 
-json read_json(const wire::response& r) { return json::parse(r.bytes()); }
+json read_json(const wire::response& r) {
+  return json::parse(r.bytes());
+}
 
 }  // namespace
 
@@ -46,9 +48,11 @@ TEST_CASE("administrators of an organization look into the past of what is below
   const auto turn = newest["turn"].get<int>();
   const auto range = "from=" + std::to_string(turn - 1) + "&to=" + std::to_string(turn);
   CHECK(read_json(s.get(at + "/diff?" + range))["changes"] == newest["changes"]);
-  CHECK(read_json(s.get(at + "/at?turn=" + std::to_string(turn - 1)))["tables"].dump().find("one") != std::string::npos);
+  CHECK(read_json(s.get(at + "/at?turn=" + std::to_string(turn - 1)))["tables"].dump().find("one") !=
+        std::string::npos);
   const auto table = newest["changes"][0][1].get<std::string>(), row = newest["changes"][0][2].dump();
-  CHECK(read_json(s.get(at + "/why?table=" + table + "&row=" + wire::percent_encode(row)))["changes"][0]["seq"] == newest["seq"]);
+  CHECK(read_json(s.get(at + "/why?table=" + table +
+                        "&row=" + wire::percent_encode(row)))["changes"][0]["seq"] == newest["seq"]);
   CHECK(read_json(s.get(at + "/queue"))["queue"].empty());
 
   CHECK(s.get(at + "/at").status == 400);

@@ -430,7 +430,8 @@ json talker::hear() {
   const auto known = state_->contract->find(frame.value("op", ""));
   if (known == state_->contract->end()) throw std::runtime_error("the contract has no such frame: " + text);
   for (const auto& wrong : known->second.check(frame)) {
-    throw std::runtime_error("not as the contract says: " + wrong.pointer + " " + wrong.message + " in " + text);
+    throw std::runtime_error("not as the contract says: " + wrong.pointer + " " + wrong.message + " in " +
+                             text);
   }
   return frame;
 }

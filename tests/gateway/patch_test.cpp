@@ -33,7 +33,8 @@ TEST_CASE("the canonical form is that of RFC 8785") {
   same(R"({"b":1,"a":[true,false,null,{}],"":"x"})", R"({"":"x","a":[true,false,null,{}],"b":1})");
   // The RFC's own example of sorting: by UTF-16 units.
   same(R"({"\u20ac":1,"\r":2,"\ufb33":3,"1":4,"\ud83d\ude00":5,"\u0080":6,"\u00f6":7})",
-       "{\"\\r\":2,\"1\":4,\"\xC2\x80\":6,\"\xC3\xB6\":7,\"\xE2\x82\xAC\":1,\"\xF0\x9F\x98\x80\":5,\"\xEF\xAC\xB3\":3}");
+       "{\"\\r\":2,\"1\":4,\"\xC2\x80\":6,\"\xC3\xB6\":7,\"\xE2\x82\xAC\":1,\"\xF0\x9F\x98\x80\":5,"
+       "\"\xEF\xAC\xB3\":3}");
   same(R"("€$\u000F\nA'B\"\\\\\"\/")", "\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"");
   // Numbers as the RFC lists them.
   same("[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001]",

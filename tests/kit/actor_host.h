@@ -55,7 +55,8 @@ class actor_host {
     auditor audit = {};
     clock* time = nullptr;
     /// Time is no part of what these tests say, and machines under sanitizers are slow.
-    host_limits limits = {.handler_deadline = std::chrono::seconds(10), .query_deadline = std::chrono::seconds(10)};
+    host_limits limits = {.handler_deadline = std::chrono::seconds(10),
+                          .query_deadline = std::chrono::seconds(10)};
   };
 
   explicit actor_host(options);

@@ -68,8 +68,8 @@ TEST_CASE("includes of our own files are written from the project's root") {
 }
 
 TEST_CASE("a file ends with one line end, and lines have neither tabs nor trailing blanks") {
-  for (const auto* file :
-       files({".h", ".cpp", ".sql", ".md", ".cmake", "CMakeLists.txt", ".json", ".js", ".mjs", ".ts", ".tsx", ".css"})) {
+  for (const auto* file : files({".h", ".cpp", ".sql", ".md", ".cmake", "CMakeLists.txt", ".json", ".js",
+                                 ".mjs", ".ts", ".tsx", ".css"})) {
     if (file->text.empty()) continue;
     CHECK_MESSAGE(file->text.ends_with("\n"), file->path);
     CHECK_MESSAGE(!file->text.ends_with("\n\n"), file->path, " ends with an empty line");
@@ -89,7 +89,8 @@ TEST_CASE("nothing is left for later in the code") {
       "ME|XX"
       "X|HA"
       "CK)\\b");
-  for (const auto* file : files({".h", ".cpp", ".js", ".mjs", ".ts", ".tsx", ".sql", ".cmake", "CMakeLists.txt", ".sh"})) {
+  for (const auto* file :
+       files({".h", ".cpp", ".js", ".mjs", ".ts", ".tsx", ".sql", ".cmake", "CMakeLists.txt", ".sh"})) {
     for (const auto& [number, text] : lines(file->text)) {
       CHECK_MESSAGE(!std::regex_search(text.begin(), text.end(), mark), at(*file, number), ": ",
                     std::string(text));
@@ -108,7 +109,8 @@ TEST_CASE("no file carries a path of the machine that it was written on") {
 TEST_CASE("a test waits for events: it polls what has none in short steps, and sleeps only with a reason") {
   constexpr int longest_step_ms = 20;
   const std::regex sleep(
-      "(?:this_thread::sleep_for|this_thread::sleep_until|usleep)\\((?:std::chrono::)?(?:milliseconds\\()?([0-9]*)(ms|\\))?");
+      "(?:this_thread::sleep_for|this_thread::sleep_until|usleep)\\((?:std::chrono::)?(?:milliseconds\\()?(["
+      "0-9]*)(ms|\\))?");
   for (const auto* file : files({".cpp", ".h"}, {"tests"})) {
     // Programs that tests start may well be slow on purpose.
     if (file->below("tests/project") ||

@@ -1,4 +1,5 @@
-// storage ← runtime ← actors; runtime, wire ← gateway; runtime, wire ← drivers; wire, agents ← drivers, sandboxd; all ← cli.
+// storage ← runtime ← actors; runtime, wire ← gateway; runtime, wire ← drivers; wire, agents ← drivers,
+// sandboxd; all ← cli.
 #include <algorithm>
 
 #include <doctest/doctest.h>
@@ -25,7 +26,8 @@ const std::vector<layer>& layers() {
       {"drivers", {"drivers", "agents", "net/wire", "runtime", "storage"}},
       {"agents", {"agents"}},
       {"sandboxd", {"sandboxd", "agents", "net/wire"}},
-      {"cli", {"cli", "actors", "agents", "drivers", "net/gateway", "net/wire", "runtime", "storage", "schemas"}},
+      {"cli",
+       {"cli", "actors", "agents", "drivers", "net/gateway", "net/wire", "runtime", "storage", "schemas"}},
   };
   return all;
 }

@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/work.h"
 #include "runtime/testing/manual.h"
+#include "runtime/work.h"
 
 using namespace troupe;
 using namespace troupe::testing;

@@ -1,4 +1,6 @@
 // Backups of a bank at work: what is restored holds together, and goes on.
+#include "runtime/backup.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,7 +11,6 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/backup.h"
 #include "runtime/verify.h"
 #include "tests/runtime/crash_bank.h"
 #include "tests/storage/scratch.h"
@@ -22,13 +23,18 @@ namespace {
 constexpr auto long_enough = 30s;
 
 std::unique_ptr<host> bank_in(const std::filesystem::path& data) {
-  auto h = std::make_unique<host>(host_options{.data = data, .kinds = {&crash_bank::account()}, .effects = {crash_bank::note()}});
+  auto h = std::make_unique<host>(
+      host_options{.data = data, .kinds = {&crash_bank::account()}, .effects = {crash_bank::note()}});
   h->start();
   return h;
 }
 
 reply pay_once(host& h, const std::string& id) {
-  return h.call({.to = crash_bank::sender_of(id), .id = id, .name = "account.transfer", .body = crash_bank::body_of(id), .principal = "me"});
+  return h.call({.to = crash_bank::sender_of(id),
+                 .id = id,
+                 .name = "account.transfer",
+                 .body = crash_bank::body_of(id),
+                 .principal = "me"});
 }
 
 // Transfers without a pause, from several threads, until it goes.
@@ -57,7 +63,9 @@ struct any_id : crash_bank::model {
   }
 };
 
-std::string said(const verify_result& r) { return r.findings.empty() ? "whole" : r.findings[0].actor + ": " + r.findings[0].what; }
+std::string said(const verify_result& r) {
+  return r.findings.empty() ? "whole" : r.findings[0].actor + ": " + r.findings[0].what;
+}
 
 // Runs f in a process of its own, which ends as a killed one does when f says so.
 template <class F>
@@ -78,7 +86,8 @@ int in_a_child(F&& f) {
 
 }  // namespace
 
-TEST_CASE("a backup of a bank at work restores to one in which no money is missing and nothing arrives twice") {
+TEST_CASE(
+    "a backup of a bank at work restores to one in which no money is missing and nothing arrives twice") {
   scratch dir;
   {
     auto h = bank_in(dir / "data");
@@ -120,7 +129,8 @@ TEST_CASE("a backup copies what changed and links to the one before for the rest
   const auto second = back_up(dir / "data", dir / "backups");
   CHECK(second.copied == 0);
   CHECK(second.unchanged == crash_bank::accounts);
-  CHECK(std::filesystem::equivalent(first.at / "data/account/a1/actor.sqlite", second.at / "data/account/a1/actor.sqlite"));
+  CHECK(std::filesystem::equivalent(first.at / "data/account/a1/actor.sqlite",
+                                    second.at / "data/account/a1/actor.sqlite"));
   CHECK(std::filesystem::exists(second.at / "data/account/a1/saved.bundle"));
 }
 
@@ -138,7 +148,9 @@ TEST_CASE("a restored actor is another incarnation, and its timers ring") {
   const auto k = crash_bank::sender_of("t0-1");
   const auto ticks = [&] {
     std::promise<std::int64_t> got;
-    h->snapshot(k, "me", [&](auto s) { got.set_value(json::parse(std::get<snapshot_ptr>(s)->data)["ticks"].template get<std::int64_t>()); });
+    h->snapshot(k, "me", [&](auto s) {
+      got.set_value(json::parse(std::get<snapshot_ptr>(s)->data)["ticks"].template get<std::int64_t>());
+    });
     return got.get_future().get();
   };
   const auto again = pay_once(*h, "t0-1");
@@ -173,7 +185,8 @@ TEST_CASE("killed at any moment, a backup or a restore leaves what was there, an
   const auto all = backups_in(dir / "backups");
   REQUIRE(all.size() == 1);
   CHECK(said(verify(all[0] / "data")) == "whole");
-  for (const auto& e : std::filesystem::directory_iterator(dir / "backups")) CHECK(!e.path().filename().string().starts_with(".unf"));
+  for (const auto& e : std::filesystem::directory_iterator(dir / "backups"))
+    CHECK(!e.path().filename().string().starts_with(".unf"));
 
   for (int moment = 0;; ++moment) {
     CAPTURE(moment);
@@ -191,7 +204,9 @@ TEST_CASE("killed at any moment, a backup or a restore leaves what was there, an
   CHECK_THROWS_AS(restore(dir / "backups", dir / "restored"), storage::error);
 }
 
-TEST_CASE("verify names a damaged page, a message that was forgotten, one that was never sent, and a file that is gone") {
+TEST_CASE(
+    "verify names a damaged page, a message that was forgotten, one that was never sent, and a file that is "
+    "gone") {
   scratch dir;
   {
     auto h = bank_in(dir / "data");
@@ -220,7 +235,8 @@ TEST_CASE("verify names a damaged page, a message that was forgotten, one that w
   REQUIRE(!gone.whole());
   CHECK(gone.findings.back().what.find("no file") != std::string::npos);
   {
-    std::fstream damage(dir / "data/account/a1/actor.sqlite", std::ios::in | std::ios::out | std::ios::binary);
+    std::fstream damage(dir / "data/account/a1/actor.sqlite",
+                        std::ios::in | std::ios::out | std::ios::binary);
     damage.seekp(2 * 2048);
     damage << std::string(2048, '\xff');
   }

@@ -25,7 +25,8 @@ namespace hops {
 constexpr int accounts = 3;
 
 void open(simulation& s) {
-  for (int i = 0; i < accounts; ++i) s.make(crash_bank::account_key(i), "account.open", "open" + std::to_string(i));
+  for (int i = 0; i < accounts; ++i)
+    s.make(crash_bank::account_key(i), "account.open", "open" + std::to_string(i));
 }
 
 void act(simulation& s) {
@@ -36,7 +37,8 @@ void act(simulation& s) {
     last = (last + 1 + s.dice(accounts - 1)) % accounts;
     path.push_back(crash_bank::account_key(static_cast<int>(last)).str());
   }
-  s.command(crash_bank::account_key(static_cast<int>(at)), "account.transfer", {{"amount", 1 + s.dice(50)}, {"path", path}});
+  s.command(crash_bank::account_key(static_cast<int>(at)), "account.transfer",
+            {{"amount", 1 + s.dice(50)}, {"path", path}});
 }
 
 void laws(simulation& s) {
@@ -50,9 +52,11 @@ void laws(simulation& s) {
     const auto sent = s.rows(k, "SELECT n, target, seq, id FROM sent ORDER BY n");
     for (const auto& row : sent) {
       s.require(row[0] == ++n, k.str() + " has a gap in what it sent");
-      s.require(row[2] == ++sent_by_pair[{k.str(), row[1].get<std::string>()}], k.str() + " numbered twice or skipped");
+      s.require(row[2] == ++sent_by_pair[{k.str(), row[1].get<std::string>()}],
+                k.str() + " numbered twice or skipped");
       const auto id = row[3].get<std::string>();
-      if (id.back() != '+') s.require(applied.try_emplace(id, json{{"n", n}}).second, id + " was applied twice");
+      if (id.back() != '+')
+        s.require(applied.try_emplace(id, json{{"n", n}}).second, id + " was applied twice");
     }
     for (const auto& row : s.rows(k, "SELECT n, sender, seq FROM got ORDER BY n")) {
       s.require(row[2] == ++got_by_pair[{row[1].get<std::string>(), k.str()}],
@@ -60,17 +64,21 @@ void laws(simulation& s) {
     }
     const auto journal = s.rows(k, "SELECT seq, data FROM rt_entries WHERE stream = 'journal' ORDER BY seq");
     s.require(journal.size() == sent.size(), "the journal of " + k.str() + " is not what it sent");
-    for (const auto& e : journal) s.require(json::parse(e[1].get<std::string>())["n"] == e[0], "the journal lies");
+    for (const auto& e : journal)
+      s.require(json::parse(e[1].get<std::string>())["n"] == e[0], "the journal lies");
     const auto counts = s.rows(k, "SELECT asked, noted FROM state").at(0);
-    const auto failed = s.rows(k, "SELECT count(*) FROM rt_inbox WHERE name = 'account.noted' AND ok = 0").at(0).at(0);
-    s.require(counts[0].get<int>() == counts[1].get<int>() + failed.get<int>(), "effects are missing at " + k.str());
+    const auto failed =
+        s.rows(k, "SELECT count(*) FROM rt_inbox WHERE name = 'account.noted' AND ok = 0").at(0).at(0);
+    s.require(counts[0].get<int>() == counts[1].get<int>() + failed.get<int>(),
+              "effects are missing at " + k.str());
   }
   s.require(money == accounts * crash_bank::opening_balance, "there is " + std::to_string(money) + " in all");
   s.require(sent_by_pair == got_by_pair, "what was sent is not what was got");
   for (const auto& i : s.intentions()) {
     if (i.name != "account.transfer") continue;
     s.require(applied.contains(i.id), i.id + " was answered " + i.answer.dump() + " and is lost");
-    s.require(i.answer == json{{"result", applied[i.id]}}, i.id + " was answered " + i.answer.dump() + " and is " + applied[i.id].dump());
+    s.require(i.answer == json{{"result", applied[i.id]}},
+              i.id + " was answered " + i.answer.dump() + " and is " + applied[i.id].dump());
   }
 }
 
@@ -85,32 +93,46 @@ scenario program() {
 
 }  // namespace hops
 
-// A bank and its accounts: children made and closed, questions with answers, refusals, timers, effects of all policies.
+// A bank and its accounts: children made and closed, questions with answers, refusals, timers, effects of all
+// policies.
 namespace ledger {
 
 const key bank{"bank/b"};
 constexpr std::int64_t opening = 100;
 
-key account(std::uint64_t n) { return bank.child("account", "a" + std::to_string(n)); }
+key account(std::uint64_t n) {
+  return bank.child("account", "a" + std::to_string(n));
+}
 
-void open(simulation& s) { s.make(bank, "bank.open", "open"); }
+void open(simulation& s) {
+  s.make(bank, "bank.open", "open");
+}
 
 void act(simulation& s) {
   const auto one = s.dice(3), other = s.dice(4);
   switch (s.dice(9)) {
     case 0:
-    case 1: s.command(bank, "bank.make", {{"account", "a" + std::to_string(one)}, {"amount", opening}}); break;
+    case 1:
+      s.command(bank, "bank.make", {{"account", "a" + std::to_string(one)}, {"amount", opening}});
+      break;
     case 2:
     case 3:
     case 4:
       if (s.exists(account(one)))
-        s.command(account(one), "account.pay", {{"to", "a" + std::to_string(other)}, {"amount", 1 + s.dice(60)}});
+        s.command(account(one), "account.pay",
+                  {{"to", "a" + std::to_string(other)}, {"amount", 1 + s.dice(60)}});
       break;
     case 5:
-      if (s.exists(account(one))) s.command(account(one), "account.fetch", {{"tag", "t" + std::to_string(one)}, {"kind", s.dice(2) ? "fetch" : "once"}, {"resource", s.dice(2) ? "r" : ""}});
+      if (s.exists(account(one)))
+        s.command(account(one), "account.fetch",
+                  {{"tag", "t" + std::to_string(one)},
+                   {"kind", s.dice(2) ? "fetch" : "once"},
+                   {"resource", s.dice(2) ? "r" : ""}});
       break;
     case 6:
-      if (s.exists(account(one))) s.command(account(one), "account.remind", {{"in_ms", s.dice(3000)}, {"name", "bell" + std::to_string(s.dice(2))}});
+      if (s.exists(account(one)))
+        s.command(account(one), "account.remind",
+                  {{"in_ms", s.dice(3000)}, {"name", "bell" + std::to_string(s.dice(2))}});
       break;
     case 7:
       if (s.exists(account(one))) s.command(account(one), "account.fail");
@@ -124,13 +146,18 @@ void laws(simulation& s) {
   std::int64_t money = 0, made = 0;
   for (std::uint64_t n = 0; n < 4; ++n) {
     if (!s.exists(account(n))) continue;
-    // A second bank.make sets the amount anew; what the account says of itself is the first answer that counts.
-    const auto starts = s.rows(account(n), "SELECT count(*) FROM rt_inbox WHERE name = 'account.start' AND ok = 1").at(0).at(0);
+    // A second bank.make sets the amount anew; what the account says of itself is the first answer that
+    // counts.
+    const auto starts =
+        s.rows(account(n), "SELECT count(*) FROM rt_inbox WHERE name = 'account.start' AND ok = 1")
+            .at(0)
+            .at(0);
     s.require(starts.get<int>() >= 1, account(n).str() + " exists and was never started");
     const auto amount = s.rows(account(n), "SELECT amount FROM balance").at(0).at(0).get<std::int64_t>();
-    const auto moves = s.rows(account(n),
-        "SELECT name, body, result, ok FROM rt_inbox WHERE ok = 1 AND name IN "
-        "('account.start', 'account.pay', 'account.receive', 'account.paid') ORDER BY seq");
+    const auto moves =
+        s.rows(account(n),
+               "SELECT name, body, result, ok FROM rt_inbox WHERE ok = 1 AND name IN "
+               "('account.start', 'account.pay', 'account.receive', 'account.paid') ORDER BY seq");
     std::int64_t by_history = 0;
     for (const auto& m : moves) {
       const auto body = json::parse(m[1].get<std::string>());
@@ -138,9 +165,11 @@ void laws(simulation& s) {
       if (name == "account.start") by_history = body["amount"];
       if (name == "account.pay") by_history -= body["amount"].get<std::int64_t>();
       if (name == "account.receive") by_history += body["amount"].get<std::int64_t>();
-      if (name == "account.paid" && !body["ok"].get<bool>()) by_history += body["context"]["amount"].get<std::int64_t>();
+      if (name == "account.paid" && !body["ok"].get<bool>())
+        by_history += body["context"]["amount"].get<std::int64_t>();
     }
-    s.require(by_history == amount, account(n).str() + " holds " + std::to_string(amount) + ", its history says " + std::to_string(by_history));
+    s.require(by_history == amount, account(n).str() + " holds " + std::to_string(amount) +
+                                        ", its history says " + std::to_string(by_history));
     money += amount;
     made += starts.get<int>();
   }
@@ -148,20 +177,31 @@ void laws(simulation& s) {
   std::int64_t answered = 0, asked = 0;
   for (std::uint64_t n = 0; n < 4; ++n) {
     if (!s.exists(account(n))) continue;
-    asked += s.rows(account(n), "SELECT count(*) FROM rt_inbox WHERE name = 'account.pay' AND ok = 1").at(0).at(0).get<int>();
-    answered += s.rows(account(n), "SELECT count(*) FROM rt_inbox WHERE name = 'account.paid'").at(0).at(0).get<int>();
-    s.require(s.rows(account(n), "SELECT 1 FROM rt_timers WHERE due < 0").empty(), "a timer is due before time began");
-    s.require(s.rows(account(n), "SELECT 1 FROM rt_dead").empty(), "a message of " + account(n).str() + " is dead");
+    asked += s.rows(account(n), "SELECT count(*) FROM rt_inbox WHERE name = 'account.pay' AND ok = 1")
+                 .at(0)
+                 .at(0)
+                 .get<int>();
+    answered += s.rows(account(n), "SELECT count(*) FROM rt_inbox WHERE name = 'account.paid'")
+                    .at(0)
+                    .at(0)
+                    .get<int>();
+    s.require(s.rows(account(n), "SELECT 1 FROM rt_timers WHERE due < 0").empty(),
+              "a timer is due before time began");
+    s.require(s.rows(account(n), "SELECT 1 FROM rt_dead").empty(),
+              "a message of " + account(n).str() + " is dead");
   }
-  s.require(asked == answered, std::to_string(asked) + " payments have " + std::to_string(answered) + " answers");
+  s.require(asked == answered,
+            std::to_string(asked) + " payments have " + std::to_string(answered) + " answers");
   if (const auto list = s.ask(bank, "bank.list"); true) {
-    for (const auto& [name, balance] : list.items()) s.require(s.exists(bank.child("account", name)), name + " is listed and does not exist");
+    for (const auto& [name, balance] : list.items())
+      s.require(s.exists(bank.child("account", name)), name + " is listed and does not exist");
   }
 }
 
 scenario program() {
   return {.kinds = {&bank_kind(), &account_kind()},
-          .effects = {{.name = "fetch", .max_attempts = 3}, {.name = "once", .policy = after_restart::interrupted}},
+          .effects = {{.name = "fetch", .max_attempts = 3},
+                      {.name = "once", .policy = after_restart::interrupted}},
           .open = open,
           .act = act,
           .laws = laws,
@@ -175,7 +215,8 @@ scenario program() {
 TEST_CASE("one seed is one exact run, to the byte of every write") {
   const auto s = hops::program();
   const auto record = [&] {
-    const std::filesystem::path data = std::filesystem::temp_directory_path() / ("troupe-exact-" + std::to_string(::getpid()));
+    const std::filesystem::path data =
+        std::filesystem::temp_directory_path() / ("troupe-exact-" + std::to_string(::getpid()));
     std::filesystem::remove_all(data);
     storage::testing::disk_record r;
     {
@@ -196,13 +237,17 @@ TEST_CASE("one seed is one exact run, to the byte of every write") {
   }
 }
 
-TEST_CASE("payments over several hops: ended at every step, nothing is lost, doubled, out of order or told too early") {
+TEST_CASE(
+    "payments over several hops: ended at every step, nothing is lost, doubled, out of order or told too "
+    "early") {
   const auto found = explore(hops::program(), {.points = share(0.45)});
   MESSAGE(found.text());
   CHECK(!found.broken);
 }
 
-TEST_CASE("parents, children, questions, timers and effects: ended at every step, the history explains every balance") {
+TEST_CASE(
+    "parents, children, questions, timers and effects: ended at every step, the history explains every "
+    "balance") {
   const auto found = explore(ledger::program(), {.points = share(0.35)});
   MESSAGE(found.text());
   CHECK(!found.broken);

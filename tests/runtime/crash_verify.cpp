@@ -74,12 +74,14 @@ std::vector<stream_entry> journal_of(host& h, const key& k) {
   }
 }
 
-// An actor whose disk has just failed answers 503 until it tried again; its clients ask again, and so does this one.
+// An actor whose disk has just failed answers 503 until it tried again; its clients ask again, and so does
+// this one.
 subscription subscribe(host& h, const key& k, std::shared_ptr<watcher> watch, std::chrono::seconds deadline) {
   const auto until = std::chrono::steady_clock::now() + deadline;
   for (;;) {
     std::promise<std::optional<problem>> is;
-    auto topic = h.subscribe(k, std::nullopt, "me", watch, [&](std::optional<problem> why) { is.set_value(why); });
+    auto topic =
+        h.subscribe(k, std::nullopt, "me", watch, [&](std::optional<problem> why) { is.set_value(why); });
     const auto why = is.get_future().get();
     if (!why) return topic;
     REQUIRE_MESSAGE(why->status == 503, why->detail);

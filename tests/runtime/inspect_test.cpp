@@ -26,12 +26,16 @@ constexpr schema_file shelf_schemas[] = {{"shelf.make.body.json", anything},
                                          {"shelf.shuffle.body.json", anything},
                                          {"shelf.shuffle.result.json", anything}};
 
-answer make_shelf(turn&, const json&) { return done(); }
+answer make_shelf(turn&, const json&) {
+  return done();
+}
 
 answer put(turn& t, const json& body) {
   const auto n = body["n"].get<std::int64_t>();
-  t.run("INSERT OR REPLACE INTO books VALUES (?, ?, ?, ?)", n % 2 ? "left" : "right", n % 3, "book " + std::to_string(n), n);
-  t.run("INSERT INTO notes (text, weight, cover) VALUES (?, ?, x'00ff')", "note " + std::to_string(n), 0.5 * static_cast<double>(n));
+  t.run("INSERT OR REPLACE INTO books VALUES (?, ?, ?, ?)", n % 2 ? "left" : "right", n % 3,
+        "book " + std::to_string(n), n);
+  t.run("INSERT INTO notes (text, weight, cover) VALUES (?, ?, x'00ff')", "note " + std::to_string(n),
+        0.5 * static_cast<double>(n));
   t.run("INSERT OR REPLACE INTO labels VALUES (?, 'swordfish')", "label " + std::to_string(n % 4));
   return done();
 }
@@ -39,7 +43,8 @@ answer put(turn& t, const json& body) {
 answer shuffle(turn& t, const json& body) {
   const auto n = body["n"].get<std::int64_t>();
   if (n % 3 == 0) t.run("UPDATE OR REPLACE books SET place = place + 10 WHERE shelf = 'left'");
-  if (n % 3 == 1) t.run("UPDATE notes SET id = id + 1000, text = text || '!' WHERE id = (SELECT min(id) FROM notes)");
+  if (n % 3 == 1)
+    t.run("UPDATE notes SET id = id + 1000, text = text || '!' WHERE id = (SELECT min(id) FROM notes)");
   if (n % 4 == 2) t.run("DELETE FROM books WHERE pages % 2 = ?", n % 2);
   if (n % 5 == 3) t.run("DELETE FROM notes WHERE id % 2 = 0");
   if (n % 7 == 0) return conflict("no", "it does not want to");
@@ -81,7 +86,9 @@ std::map<std::string, json> by_key(const json& tables) {
 }
 
 struct shelves : world {
-  shelves() : world([](host_options& o) { o.kinds.push_back(&shelf()); }) { as_host(mine.str(), "shelf.make", json::object(), "make", true); }
+  shelves() : world([](host_options& o) { o.kinds.push_back(&shelf()); }) {
+    as_host(mine.str(), "shelf.make", json::object(), "make", true);
+  }
 };
 
 }  // namespace
@@ -104,7 +111,8 @@ TEST_CASE("the rows of any turn are told as they were, and two turns differ by w
   CHECK(was.rbegin()->second.dump().find("swordfish") == std::string::npos);
 
   for (int n = 0; n < 40; ++n) {
-    auto from = std::next(was.begin(), static_cast<int>(dice() % was.size())), to = std::next(from, static_cast<int>(dice() % std::distance(from, was.end())));
+    auto from = std::next(was.begin(), static_cast<int>(dice() % was.size())),
+         to = std::next(from, static_cast<int>(dice() % std::distance(from, was.end())));
     CAPTURE(from->first);
     CAPTURE(to->first);
     auto rows = by_key(from->second);
@@ -150,7 +158,8 @@ TEST_CASE("turns that are not kept, or not there yet, are refused in words") {
   shelves w;
   const inspector i(*w.is);
   const auto last = w.command(mine.str(), "shelf.put", {{"n", 1}}).turn;
-  CHECK(std::get<problem>(i.at(mine, last + 1)).detail == "the last turn of shelf/mine is " + std::to_string(last));
+  CHECK(std::get<problem>(i.at(mine, last + 1)).detail ==
+        "the last turn of shelf/mine is " + std::to_string(last));
   CHECK(std::get<problem>(i.diff(mine, last, 1)).code == "bad_range");
   CHECK(std::get<problem>(i.at(mine, last, "nothing")).status == 404);
   {
@@ -199,7 +208,8 @@ TEST_CASE("a data folder at rest is looked into without a host") {
   CHECK(std::get<json>(i.actors({.prefix = "bank/"}))["actors"].size() == 2);
   CHECK(std::get<json>(i.actor(payer))["meta"]["turn"] == 3);
   CHECK(std::get<json>(i.history(payer, 0, 1, true))["history"][0]["name"] == "account.remind");
-  CHECK(std::get<json>(i.at(payer, 1))["tables"]["balance"]["rows"] == json::parse(R"([{"id":1,"amount":100}])"));
+  CHECK(std::get<json>(i.at(payer, 1))["tables"]["balance"]["rows"] ==
+        json::parse(R"([{"id":1,"amount":100}])"));
   CHECK(std::get<json>(i.queue(payer))["queue"].empty());
   CHECK(std::get<json>(i.list(inspector::waiting::timers, ""))["timers"].size() == 1);
   CHECK_THROWS_AS(inspector(w.data.path() / "elsewhere", {}), storage::error);

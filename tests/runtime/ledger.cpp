@@ -18,29 +18,49 @@ CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 )"}};
 
 constexpr schema_file bank_files[] = {
-    {"bank.open.body.json", object},      {"bank.make.body.json",
+    {"bank.open.body.json", object},
+    {"bank.make.body.json",
      R"({"type":"object","required":["account","amount"],"additionalProperties":false,
          "properties":{"account":{"type":"string","minLength":1},"amount":{"type":"integer","minimum":0}}})"},
-    {"bank.make.result.json", object},    {"bank.apply_balance.body.json", object},
-    {"bank.close.body.json", object},     {"bank.close.result.json", object},
-    {"bank.apply_closed.body.json", object}, {"bank.list.body.json", object},
+    {"bank.make.result.json", object},
+    {"bank.apply_balance.body.json", object},
+    {"bank.close.body.json", object},
+    {"bank.close.result.json", object},
+    {"bank.apply_closed.body.json", object},
+    {"bank.list.body.json", object},
     {"bank.list.result.json", object},
 };
 constexpr schema_file account_files[] = {
-    {"account.start.body.json", object}, {"account.deposit.body.json",
+    {"account.start.body.json", object},
+    {"account.deposit.body.json",
      R"({"type":"object","required":["amount"],"properties":{"amount":{"type":"integer"},"pin":{"type":"string","writeOnly":true}}})"},
-    {"account.deposit.result.json", object}, {"account.pay.body.json", object}, {"account.pay.result.json", object},
-    {"account.receive.body.json", object},   {"account.fail.body.json", object}, {"account.fail.result.json", object},
-    {"account.remind.body.json", object},    {"account.remind.result.json", object}, {"account.ring.body.json", object},
-    {"account.fetch.body.json", object},     {"account.fetch.result.json", object},
-    {"account.listen.body.json", object},    {"account.listen.result.json", object},
-    {"account.close.body.json", object},     {"account.note.body.json", object}, {"account.note.result.json", object},
-    {"account.slow.body.json", object},      {"account.slow.result.json", object},
-    {"account.read.body.json", object},      {"account.read.result.json", object},
-    {"account.cheat.body.json", object},     {"account.cheat.result.json", object},
+    {"account.deposit.result.json", object},
+    {"account.pay.body.json", object},
+    {"account.pay.result.json", object},
+    {"account.receive.body.json", object},
+    {"account.fail.body.json", object},
+    {"account.fail.result.json", object},
+    {"account.remind.body.json", object},
+    {"account.remind.result.json", object},
+    {"account.ring.body.json", object},
+    {"account.fetch.body.json", object},
+    {"account.fetch.result.json", object},
+    {"account.listen.body.json", object},
+    {"account.listen.result.json", object},
+    {"account.close.body.json", object},
+    {"account.note.body.json", object},
+    {"account.note.result.json", object},
+    {"account.slow.body.json", object},
+    {"account.slow.result.json", object},
+    {"account.read.body.json", object},
+    {"account.read.result.json", object},
+    {"account.cheat.body.json", object},
+    {"account.cheat.result.json", object},
 };
 
-key bank_of(const view& v) { return *v.self().parent(); }
+key bank_of(const view& v) {
+  return *v.self().parent();
+}
 
 answer open_bank(turn& t, const json&) {
   t.run("INSERT INTO notes (text) VALUES ('open')");
@@ -72,18 +92,26 @@ answer apply_closed(turn& t, const json&) {
 
 answer list_accounts(const view& v, const json& body) {
   json out = json::object();
-  v.each("SELECT name, balance FROM accounts", [&](const storage::row& r) { out[r.get<std::string>(0)] = r.get<std::int64_t>(1); });
+  v.each("SELECT name, balance FROM accounts",
+         [&](const storage::row& r) { out[r.get<std::string>(0)] = r.get<std::int64_t>(1); });
   if (body.contains("spin")) {
-    v.each("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n", [](const storage::row&) {});
+    v.each("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+           [](const storage::row&) {});
   }
   return out;
 }
 
-json bank_snapshot(const view& v) { return list_accounts(v, json::object()).result(); }
+json bank_snapshot(const view& v) {
+  return list_accounts(v, json::object()).result();
+}
 
-std::int64_t amount(const view& v) { return v.one<std::int64_t>("SELECT amount FROM balance").value_or(0); }
+std::int64_t amount(const view& v) {
+  return v.one<std::int64_t>("SELECT amount FROM balance").value_or(0);
+}
 
-void push_up(turn& t) { t.send(bank_of(t), "bank.apply_balance", {{"amount", amount(t)}}); }
+void push_up(turn& t) {
+  t.send(bank_of(t), "bank.apply_balance", {{"amount", amount(t)}});
+}
 
 answer start_account(turn& t, const json& body) {
   t.run("UPDATE balance SET amount = ?", body["amount"].get<std::int64_t>());
@@ -101,8 +129,8 @@ answer pay(turn& t, const json& body) {
   const auto n = body["amount"].get<std::int64_t>();
   if (amount(t) < n) return conflict("too_poor", "there is only " + std::to_string(amount(t)));
   t.run("UPDATE balance SET amount = amount - ?", n);
-  t.ask(bank_of(t).child("account", body["to"].get<std::string>()), "account.receive", {{"amount", n}}, "account.paid",
-        {{"amount", n}});
+  t.ask(bank_of(t).child("account", body["to"].get<std::string>()), "account.receive", {{"amount", n}},
+        "account.paid", {{"amount", n}});
   return json{{"amount", amount(t)}};
 }
 
@@ -129,8 +157,8 @@ answer fail(turn& t, const json& body) {
 }
 
 answer remind(turn& t, const json& body) {
-  t.set_timer(body.value("name", "bell"), t.now() + std::chrono::milliseconds(body["in_ms"].get<int>()), "account.ring",
-              {{"text", body.value("text", "ring")}});
+  t.set_timer(body.value("name", "bell"), t.now() + std::chrono::milliseconds(body["in_ms"].get<int>()),
+              "account.ring", {{"text", body.value("text", "ring")}});
   return done();
 }
 
@@ -150,7 +178,8 @@ answer fetch(turn& t, const json& body) {
 
 answer fetched(turn& t, const json& body) {
   const auto o = outcome::of(body);
-  t.run("INSERT INTO log (text) VALUES (?)", o.context["tag"].get<std::string>() + ":" + (o.ok() ? o.result().dump() : o.error().code));
+  t.run("INSERT INTO log (text) VALUES (?)",
+        o.context["tag"].get<std::string>() + ":" + (o.ok() ? o.result().dump() : o.error().code));
   return done();
 }
 
@@ -159,7 +188,9 @@ answer listen(turn& t, const json& body) {
     t.unfollow(body["stop"].get<std::string>());
     return done();
   }
-  return json{{"feed", t.follow({.kind = "ticks", .body = body, .on_batch = "account.heard", .on_end = "account.hung_up"})}};
+  return json{
+      {"feed",
+       t.follow({.kind = "ticks", .body = body, .on_batch = "account.heard", .on_end = "account.hung_up"})}};
 }
 
 answer heard(turn& t, const json& body) {
@@ -185,24 +216,29 @@ answer note(turn& t, const json& body) {
 
 // Spins inside SQLite until it is stopped.
 answer slow(turn& t, const json&) {
-  t.each("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0", [](const storage::row&) {});
+  t.each("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0",
+         [](const storage::row&) {});
   return done();
 }
 
 // Sends what its target does not take from it.
 answer cheat(turn& t, const json& body) {
-  t.send(key(body["to"].get<std::string>()), body["name"].get<std::string>(), body.value("body", json::object()));
+  t.send(key(body["to"].get<std::string>()), body["name"].get<std::string>(),
+         body.value("body", json::object()));
   return done();
 }
 
 answer read_account(const view& v, const json& body) {
   json log = json::array();
-  v.each("SELECT text FROM log ORDER BY id", [&](const storage::row& r) { log.push_back(r.get<std::string>(0)); });
+  v.each("SELECT text FROM log ORDER BY id",
+         [&](const storage::row& r) { log.push_back(r.get<std::string>(0)); });
   if (body.contains("sneak")) v.each("UPDATE balance SET amount = 1000000", [](const storage::row&) {});
   return json{{"amount", amount(v)}, {"log", log}};
 }
 
-json account_snapshot(const view& v) { return read_account(v, json::object()).result(); }
+json account_snapshot(const view& v) {
+  return read_account(v, json::object()).result();
+}
 
 }  // namespace
 
@@ -213,7 +249,8 @@ const kind& bank_kind() {
       .commands =
           {
               {"bank.open", from::host(), lane::interactive, open_bank, {}, true},
-              {"bank.make", from::client("member") | from::host(), lane::interactive, make_account, "account.made"},
+              {"bank.make", from::client("member") | from::host(), lane::interactive, make_account,
+               "account.made"},
               {"bank.apply_balance", from::child(), lane::background, apply_balance},
               {"bank.close", from::client("owner") | from::host(), lane::interactive, close_account},
               {"bank.apply_closed", from::child(), lane::interactive, apply_closed},

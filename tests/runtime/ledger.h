@@ -1,4 +1,5 @@
-// Two small kinds for the tests of the runtime: a teller that makes accounts, and accounts that pay each other.
+// Two small kinds for the tests of the runtime: a teller that makes accounts, and accounts that pay each
+// other.
 #pragma once
 
 #include "runtime/kind.h"

@@ -24,8 +24,12 @@ TEST_CASE("payments between actors arrive once and conserve the total, whatever 
     for (int i = 0; i < 30; ++i) {
       const char* from = i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c";
       const char* to = i % 3 == 0 ? "b" : i % 3 == 1 ? "c" : "a";
-      w.is->command({.to = key(std::string("bank/b/account/") + from), .id = "p" + std::to_string(i), .name = "account.pay",
-                     .body = {{"to", to}, {"amount", i}}, .principal = "ada"}, [](reply) {});
+      w.is->command({.to = key(std::string("bank/b/account/") + from),
+                     .id = "p" + std::to_string(i),
+                     .name = "account.pay",
+                     .body = {{"to", to}, {"amount", i}},
+                     .principal = "ada"},
+                    [](reply) {});
     }
     w.threads->advance(std::chrono::seconds(1));
     CHECK(total(w, {"a", "b", "c"}) == 300);
@@ -36,7 +40,11 @@ TEST_CASE("messages sent before a restart arrive after it, once") {
   world w;
   w.open({"a", "b"});
   std::optional<reply> got;
-  w.is->command({.to = key("bank/b/account/a"), .id = "p", .name = "account.pay", .body = {{"to", "b"}, {"amount", 30}}, .principal = "ada"},
+  w.is->command({.to = key("bank/b/account/a"),
+                 .id = "p",
+                 .name = "account.pay",
+                 .body = {{"to", "b"}, {"amount", 30}},
+                 .principal = "ada"},
                 [&](reply r) { got = r; });
   while (!got) REQUIRE(w.threads->step());
   w.restart();
@@ -65,7 +73,9 @@ TEST_CASE("a message that its target does not take goes to the sender's dead lis
   CHECK(dead[1]["name"] == "account.close");
 }
 
-TEST_CASE("a dead message is sent again once there is somebody to take it, or dropped, and history shows who decided") {
+TEST_CASE(
+    "a dead message is sent again once there is somebody to take it, or dropped, and history shows who "
+    "decided") {
   world w;
   w.open({"a"});
   const key a("bank/b/account/a");
@@ -80,7 +90,8 @@ TEST_CASE("a dead message is sent again once there is somebody to take it, or dr
 
   std::vector<reply> answers;
   const auto settle = [&](const json& m, bool again) {
-    w.is->settle_dead(a, m["id"].get<std::int64_t>(), again, "eve", [&](reply r) { answers.push_back(std::move(r)); });
+    w.is->settle_dead(a, m["id"].get<std::int64_t>(), again, "eve",
+                      [&](reply r) { answers.push_back(std::move(r)); });
     w.threads->run();
   };
   const auto both = dead();
@@ -106,12 +117,15 @@ TEST_CASE("a file of the first version is brought up to this one with all that i
   w.end();
   {
     storage::database db(w.data.path() / "data/bank/b/account/a/actor.sqlite");
-    db.script("ALTER TABLE rt_dead DROP COLUMN principal; UPDATE storage_schema SET version = 1 WHERE component = 'runtime'");
+    db.script(
+        "ALTER TABLE rt_dead DROP COLUMN principal; UPDATE storage_schema SET version = 1 WHERE component = "
+        "'runtime'");
   }
   w.begin();
   CHECK(w.account("a")["amount"] == 100);
   CHECK(std::get<json>(inspector(*w.is).dead(""))["messages"][0]["name"] == "account.close");
-  CHECK(std::get<json>(inspector(*w.is).query(key("bank/b/account/a"), "SELECT principal FROM rt_dead"))["rows"][0][0] == "");
+  CHECK(std::get<json>(inspector(*w.is).query(key("bank/b/account/a"),
+                                              "SELECT principal FROM rt_dead"))["rows"][0][0] == "");
 }
 
 TEST_CASE("a deleted actor is gone, its folder is in the trash, and its name can be used again") {
@@ -150,7 +164,10 @@ TEST_CASE("no more than the limit is awake, and it makes room for those who come
   w.open({"a", "b", "c", "d", "e", "f"});
   w.threads->advance(std::chrono::seconds(40));
   for (const char* n : {"a", "b", "c", "d", "e", "f"}) {
-    for (int tries = 0; tries < 10 && !w.command(std::string("bank/b/account/") + n, "account.deposit", {{"amount", 1}}, n).ok(); ++tries) {
+    for (int tries = 0;
+         tries < 10 &&
+         !w.command(std::string("bank/b/account/") + n, "account.deposit", {{"amount", 1}}, n).ok();
+         ++tries) {
       w.threads->advance(std::chrono::seconds(1));
     }
     CHECK(w.is->stats().awake <= 4);

@@ -11,11 +11,16 @@ namespace {
 
 constexpr std::string_view whatever = R"({"type":"object"})";
 constexpr storage::migration meter_tables[] = {
-    {1, "CREATE TABLE meter (id INTEGER PRIMARY KEY CHECK (id = 1), reading INTEGER NOT NULL); INSERT INTO meter VALUES (1, 0);"}};
-constexpr schema_file meter_schemas[] = {
-    {"meter.make.body.json", whatever}, {"meter.read.body.json", whatever}, {"meter.read.result.json", whatever}};
+    {1,
+     "CREATE TABLE meter (id INTEGER PRIMARY KEY CHECK (id = 1), reading INTEGER NOT NULL); INSERT INTO "
+     "meter VALUES (1, 0);"}};
+constexpr schema_file meter_schemas[] = {{"meter.make.body.json", whatever},
+                                         {"meter.read.body.json", whatever},
+                                         {"meter.read.result.json", whatever}};
 
-answer make_meter(turn&, const json&) { return done(); }
+answer make_meter(turn&, const json&) {
+  return done();
+}
 
 answer read_meter(turn& t, const json& body) {
   t.run("UPDATE meter SET reading = ?", body["n"].get<std::int64_t>());
@@ -34,7 +39,9 @@ const kind& meter() {
 
 }  // namespace
 
-TEST_CASE("ten times as many commands take no more disk once history, row changes and streams are at their bounds") {
+TEST_CASE(
+    "ten times as many commands take no more disk once history, row changes and streams are at their "
+    "bounds") {
   constexpr std::int64_t kept = 300;
   world w([](host_options& o) {
     o.kinds.push_back(&meter());
@@ -51,7 +58,9 @@ TEST_CASE("ten times as many commands take no more disk once history, row change
       w.time.advance(std::chrono::milliseconds(1));
     }
   };
-  const auto number = [&](std::string_view sql) { return std::get<json>(i.query(mine, sql))["rows"][0][0].get<std::int64_t>(); };
+  const auto number = [&](std::string_view sql) {
+    return std::get<json>(i.query(mine, sql))["rows"][0][0].get<std::int64_t>();
+  };
 
   work(1'000);
   const auto pages = number("PRAGMA page_count");
@@ -62,5 +71,7 @@ TEST_CASE("ten times as many commands take no more disk once history, row change
   CHECK(number("SELECT count(*) FROM rt_changes") <= kept + 256);
   CHECK(number("SELECT count(*) FROM rt_entries") <= 300 + 64);
   // What is kept is the newest, and can still be told.
-  CHECK(std::get<json>(i.at(mine, static_cast<std::uint64_t>(number("SELECT turn FROM rt_meta") - kept)))["tables"].contains("meter"));
+  CHECK(std::get<json>(
+            i.at(mine, static_cast<std::uint64_t>(number("SELECT turn FROM rt_meta") - kept)))["tables"]
+            .contains("meter"));
 }

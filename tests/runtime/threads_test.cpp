@@ -27,18 +27,23 @@ host_options options(const std::filesystem::path& data) {
   return o;
 }
 
-reply as_host(host& h, const std::string& to, const std::string& name, json body, const std::string& id, bool create) {
+reply as_host(host& h, const std::string& to, const std::string& name, json body, const std::string& id,
+              bool create) {
   std::promise<reply> got;
-  h.command_as_host(key(to), name, std::move(body), id, [&](reply r) { got.set_value(std::move(r)); }, create);
+  h.command_as_host(
+      key(to), name, std::move(body), id, [&](reply r) { got.set_value(std::move(r)); }, create);
   return got.get_future().get();
 }
 
-std::string account(int i) { return "bank/b/account/a" + std::to_string(i); }
+std::string account(int i) {
+  return "bank/b/account/a" + std::to_string(i);
+}
 
 std::int64_t amount(host& h, int i) {
   const auto until = std::chrono::steady_clock::now() + patience;
   for (;;) {
-    const auto r = h.ask({.to = key(account(i)), .name = "account.read", .body = json::object(), .principal = "ada"});
+    const auto r =
+        h.ask({.to = key(account(i)), .name = "account.read", .body = json::object(), .principal = "ada"});
     if (r.ok()) return r.result()["amount"].get<std::int64_t>();
     if (std::chrono::steady_clock::now() > until) {
       FAIL(json(r.error()).dump());
@@ -81,7 +86,11 @@ TEST_CASE("one command id from ten clients at once applies once, and all get the
   std::vector<reply> got;
   for (int i = 0; i < 10; ++i) {
     clients.emplace_back([&] {
-      auto r = h.call({.to = key(account(0)), .id = "same", .name = "account.deposit", .body = {{"amount", 5}}, .principal = "ada"});
+      auto r = h.call({.to = key(account(0)),
+                       .id = "same",
+                       .name = "account.deposit",
+                       .body = {{"amount", 5}},
+                       .principal = "ada"});
       std::lock_guard lock(m);
       got.push_back(std::move(r));
     });
@@ -110,8 +119,11 @@ TEST_CASE("payments from many threads conserve the total while actors fall aslee
       for (int i = 0; i < payments; ++i) {
         const int from = static_cast<int>(random() % accounts), to = static_cast<int>(random() % accounts);
         if (from == to) continue;
-        h.call({.to = key(account(from)), .id = std::to_string(t) + "-" + std::to_string(i), .name = "account.pay",
-                .body = {{"to", "a" + std::to_string(to)}, {"amount", 1 + random() % 10}}, .principal = "ada"});
+        h.call({.to = key(account(from)),
+                .id = std::to_string(t) + "-" + std::to_string(i),
+                .name = "account.pay",
+                .body = {{"to", "a" + std::to_string(to)}, {"amount", 1 + random() % 10}},
+                .principal = "ada"});
         ++answered;
         if (i % 10 == 0) h.sleep_now(key(account(to)));
       }
@@ -142,7 +154,11 @@ TEST_CASE("a subscriber that takes its time delays no command, and sees the last
   const auto s = h.subscribe(key(account(0)), std::nullopt, "ada", who, [](auto) {});
   reply last;
   for (int i = 0; i < 200; ++i) {
-    last = h.call({.to = key(account(0)), .id = std::to_string(i), .name = "account.deposit", .body = {{"amount", 1}}, .principal = "ada"});
+    last = h.call({.to = key(account(0)),
+                   .id = std::to_string(i),
+                   .name = "account.deposit",
+                   .body = {{"amount", 1}},
+                   .principal = "ada"});
     REQUIRE(last.ok());
   }
   std::unique_lock lock(who->m);
@@ -161,8 +177,11 @@ TEST_CASE("a stop in the middle of work answers everyone, and what was acknowled
     for (int t = 0; t < 4; ++t) {
       clients.emplace_back([&, t] {
         for (int i = 0; i < 10'000; ++i) {
-          const auto r = h.call({.to = key(account(0)), .id = std::to_string(t) + "-" + std::to_string(i), .name = "account.deposit",
-                                 .body = {{"amount", 1}}, .principal = "ada"});
+          const auto r = h.call({.to = key(account(0)),
+                                 .id = std::to_string(t) + "-" + std::to_string(i),
+                                 .name = "account.deposit",
+                                 .body = {{"amount", 1}},
+                                 .principal = "ada"});
           ++all;
           if (!r.ok()) break;
           ++ok;
@@ -183,7 +202,9 @@ TEST_CASE("a stop in the middle of work answers everyone, and what was acknowled
 TEST_CASE("a blocking call ends with its timeout when the gate never completes") {
   class shut final : public durability_gate {
    public:
-    void durable(const key&, std::uint64_t, std::function<void(bool)> done) override { kept.push_back(std::move(done)); }
+    void durable(const key&, std::uint64_t, std::function<void(bool)> done) override {
+      kept.push_back(std::move(done));
+    }
     std::vector<std::function<void(bool)>> kept;
   } gate;
   folder data;
@@ -191,8 +212,14 @@ TEST_CASE("a blocking call ends with its timeout when the gate never completes")
   o.gate = &gate;
   host h(std::move(o));
   h.start();
-  h.command_as_host(key("bank/b"), "bank.open", json::object(), "open", [](reply) {}, true);
-  const auto r = h.call({.to = key("bank/b"), .id = "1", .name = "bank.make", .body = {{"account", "a"}, {"amount", 1}}, .principal = "ada", .timeout = 100ms});
+  h.command_as_host(
+      key("bank/b"), "bank.open", json::object(), "open", [](reply) {}, true);
+  const auto r = h.call({.to = key("bank/b"),
+                         .id = "1",
+                         .name = "bank.make",
+                         .body = {{"account", "a"}, {"amount", 1}},
+                         .principal = "ada",
+                         .timeout = 100ms});
   REQUIRE(!r.ok());
   CHECK(r.error().code == "timed_out");
   h.stop();
@@ -207,7 +234,11 @@ TEST_CASE("a file below an actor in a folder of no kind is no actor, whatever it
   const auto planted = data.path() / "data/bank/b/files/x/account/evil";
   std::filesystem::create_directories(planted);
   std::filesystem::copy_file(data.path() / "data/bank/b/actor.sqlite", planted / "actor.sqlite");
-  const auto r = h.call({.to = key("bank/b/files/x/account/evil"), .id = "1", .name = "account.deposit", .body = {{"amount", 1}}, .principal = "ada"});
+  const auto r = h.call({.to = key("bank/b/files/x/account/evil"),
+                         .id = "1",
+                         .name = "account.deposit",
+                         .body = {{"amount", 1}},
+                         .principal = "ada"});
   REQUIRE(!r.ok());
   CHECK(r.error().status == 404);
   CHECK(std::filesystem::file_size(planted / "actor.sqlite") > 0);

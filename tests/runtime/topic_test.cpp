@@ -53,7 +53,8 @@ TEST_CASE("a subscriber gets the current snapshot, then each newer one, never an
   REQUIRE(l->frames.size() == 1);
   for (int i = 0; i < 5; ++i) w.command(a.str(), "account.deposit", {{"amount", 1}});
   REQUIRE(l->frames.size() > 1);
-  for (std::size_t i = 1; i < l->frames.size(); ++i) CHECK(l->frames[i]->at.revision > l->frames[i - 1]->at.revision);
+  for (std::size_t i = 1; i < l->frames.size(); ++i)
+    CHECK(l->frames[i]->at.revision > l->frames[i - 1]->at.revision);
   CHECK(json::parse(l->frames.back()->data)["amount"] == 105);
 }
 
@@ -144,7 +145,8 @@ TEST_CASE("nothing is visible before the turn is durable: reply, message, effect
   CHECK(w.command(a.str(), "account.pay", {{"to", "b"}, {"amount", 1}}, "p").error().code == "no_answer_yet");
   CHECK(w.command(a.str(), "account.fetch", {{"tag", "t"}}, "f").error().code == "no_answer_yet");
   std::optional<reply> read;
-  w.is->query({.to = a, .name = "account.read", .body = json::object(), .principal = "ada"}, [&](reply r) { read = r; });
+  w.is->query({.to = a, .name = "account.read", .body = json::object(), .principal = "ada"},
+              [&](reply r) { read = r; });
   w.threads->run();
   CHECK_FALSE(read);
   CHECK(l->frames.size() == frames);
@@ -167,7 +169,8 @@ TEST_CASE("a gate that fails first loses nothing: the answer comes from the rows
   w.open({"a"});
   gate.open = false;
   std::optional<reply> got;
-  w.is->command({.to = a, .id = "d", .name = "account.deposit", .body = {{"amount", 1}}, .principal = "ada"}, [&](reply r) { got = r; });
+  w.is->command({.to = a, .id = "d", .name = "account.deposit", .body = {{"amount", 1}}, .principal = "ada"},
+                [&](reply r) { got = r; });
   w.threads->run();
   gate.complete(false);
   w.threads->run();

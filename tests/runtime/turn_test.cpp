@@ -53,10 +53,17 @@ TEST_CASE("who hears that a child was made can speak to it at once") {
   w.open({});
   json heard;
   bool exists = false;
-  w.is->command({.to = key("bank/b"), .id = "make", .name = "bank.make", .body = {{"account", "a"}, {"amount", 7}}, .principal = "ada"},
+  w.is->command({.to = key("bank/b"),
+                 .id = "make",
+                 .name = "bank.make",
+                 .body = {{"account", "a"}, {"amount", 7}},
+                 .principal = "ada"},
                 [&](const reply&) {
                   exists = w.is->exists(key("bank/b/account/a"));
-                  w.is->query({.to = key("bank/b/account/a"), .name = "account.read", .body = json::object(), .principal = "ada"},
+                  w.is->query({.to = key("bank/b/account/a"),
+                               .name = "account.read",
+                               .body = json::object(),
+                               .principal = "ada"},
                               [&](const reply& r) { heard = r.ok() ? r.result() : json(r.error()); });
                 });
   w.threads->run();
@@ -93,7 +100,8 @@ TEST_CASE("an id used for another body is refused and changes nothing") {
   world w;
   w.open({"a"});
   w.command("bank/b/account/a", "account.deposit", {{"amount", 5}}, "once");
-  CHECK(w.command("bank/b/account/a", "account.deposit", {{"amount", 6}}, "once").error().code == "id_reused");
+  CHECK(w.command("bank/b/account/a", "account.deposit", {{"amount", 6}}, "once").error().code ==
+        "id_reused");
   CHECK(w.account("a")["amount"] == 105);
 }
 
@@ -140,8 +148,11 @@ TEST_CASE("a failing command fails alone and leaves nothing behind") {
   std::vector<reply> got;
   int n = 0;
   for (const char* name : {"account.deposit", "account.fail", "account.deposit"}) {
-    w.is->command({.to = key("bank/b/account/a"), .id = "x" + std::to_string(++n), .name = name,
-                   .body = {{"amount", 1}}, .principal = "ada"},
+    w.is->command({.to = key("bank/b/account/a"),
+                   .id = "x" + std::to_string(++n),
+                   .name = name,
+                   .body = {{"amount", 1}},
+                   .principal = "ada"},
                   [&](reply r) { got.push_back(std::move(r)); });
   }
   w.threads->run();
@@ -159,7 +170,8 @@ TEST_CASE("a handler that throws fails its command with a code and loses nothing
   CHECK(w.account("a")["amount"] == 100);
 }
 
-TEST_CASE("an actor in whose stretch three processes in a row crashed starts quarantined, its neighbours do not") {
+TEST_CASE(
+    "an actor in whose stretch three processes in a row crashed starts quarantined, its neighbours do not") {
   world w;
   w.open({"a", "b"});
   for (const int signal : {SIGSEGV, SIGABRT, SIGSEGV}) {
@@ -260,8 +272,15 @@ TEST_CASE("a pipelined query reads the write before it") {
   world w;
   w.open({"a"});
   std::optional<reply> read;
-  w.is->command({.to = key("bank/b/account/a"), .id = "w", .name = "account.deposit", .body = {{"amount", 7}}, .principal = "ada"}, [](reply) {});
-  w.is->query({.to = key("bank/b/account/a"), .name = "account.read", .body = json::object(), .principal = "ada"}, [&](reply r) { read = r; });
+  w.is->command({.to = key("bank/b/account/a"),
+                 .id = "w",
+                 .name = "account.deposit",
+                 .body = {{"amount", 7}},
+                 .principal = "ada"},
+                [](reply) {});
+  w.is->query(
+      {.to = key("bank/b/account/a"), .name = "account.read", .body = json::object(), .principal = "ada"},
+      [&](reply r) { read = r; });
   w.threads->run();
   CHECK(read->result()["amount"] == 107);
 }
@@ -271,7 +290,11 @@ TEST_CASE("a full mailbox answers 429 and loses nothing that was accepted") {
   w.open({"a"});
   int ok = 0, full = 0;
   for (int i = 0; i < 20; ++i) {
-    w.is->command({.to = key("bank/b/account/a"), .id = "m" + std::to_string(i), .name = "account.deposit", .body = {{"amount", 1}}, .principal = "ada"},
+    w.is->command({.to = key("bank/b/account/a"),
+                   .id = "m" + std::to_string(i),
+                   .name = "account.deposit",
+                   .body = {{"amount", 1}},
+                   .principal = "ada"},
                   [&](reply r) { r.ok() ? ++ok : ++full; });
   }
   w.threads->run();
@@ -293,7 +316,8 @@ TEST_CASE("what was answered is there after a restart") {
 TEST_CASE("a start wakes nobody who left nothing to do, however many sleep") {
   world w([](host_options& o) { o.limits.idle_before_sleep = 2s; });
   w.open({});
-  for (int i = 0; i < 60; ++i) w.command("bank/b", "bank.make", {{"account", "a" + std::to_string(i)}, {"amount", 1}});
+  for (int i = 0; i < 60; ++i)
+    w.command("bank/b", "bank.make", {{"account", "a" + std::to_string(i)}, {"amount", 1}});
   w.command("bank/b/account/a7", "account.remind", {{"in_ms", 3600000}});
   w.threads->advance(10s);
   CHECK(w.is->stats().awake == 0);

@@ -61,7 +61,8 @@ TEST_CASE("an effect starts after its turn and its outcome comes back as a comma
 TEST_CASE("effects of one resource run one at a time in order, others at most four at once") {
   world w;
   w.open({"a"});
-  for (int i = 0; i < 3; ++i) w.command(account_a, "account.fetch", {{"tag", std::to_string(i)}, {"resource", "disk"}});
+  for (int i = 0; i < 3; ++i)
+    w.command(account_a, "account.fetch", {{"tag", std::to_string(i)}, {"resource", "disk"}});
   CHECK(w.effects.size() == 1);
   w.effects[0]->succeed(1);
   w.threads->run();

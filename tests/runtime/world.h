@@ -32,7 +32,8 @@ class folder {
 
 class world {
  public:
-  explicit world(std::function<void(host_options&)> change = {}, unsigned seed = 0) : change_(std::move(change)), seed_(seed) {
+  explicit world(std::function<void(host_options&)> change = {}, unsigned seed = 0)
+      : change_(std::move(change)), seed_(seed) {
     begin();
   }
   ~world() { end(); }
@@ -46,10 +47,14 @@ class world {
     o.time = &time;
     o.ids = &ids;
     o.threads = &*threads;
-    o.effects.push_back({"fetch", after_restart::retry, 3, std::chrono::seconds(60), [this](auto run) { effects.push_back(run); }});
-    o.effects.push_back({"once", after_restart::interrupted, 1, std::chrono::seconds(60), [this](auto run) { effects.push_back(run); }});
+    o.effects.push_back({"fetch", after_restart::retry, 3, std::chrono::seconds(60),
+                         [this](auto run) { effects.push_back(run); }});
+    o.effects.push_back({"once", after_restart::interrupted, 1, std::chrono::seconds(60),
+                         [this](auto run) { effects.push_back(run); }});
     o.feeds.push_back({"ticks", [this](auto run) { feeds.push_back(run); }});
-    o.log = [this](std::string_view area, std::string_view text) { log.push_back(std::string(area) + ": " + std::string(text)); };
+    o.log = [this](std::string_view area, std::string_view text) {
+      log.push_back(std::string(area) + ": " + std::string(text));
+    };
     if (change_) change_(o);
     is.emplace(std::move(o));
     is->start();
@@ -69,8 +74,8 @@ class world {
   }
 
   /// Runs until the answer is there.
-  reply command(const std::string& to, const std::string& name, json body = json::object(), std::string id = {},
-                const std::string& who = "ada") {
+  reply command(const std::string& to, const std::string& name, json body = json::object(),
+                std::string id = {}, const std::string& who = "ada") {
     if (id.empty()) id = "c" + std::to_string(++count_);
     auto got = std::make_shared<std::optional<reply>>();
     is->command({.to = key(to), .id = id, .name = name, .body = std::move(body), .principal = who},
@@ -80,13 +85,16 @@ class world {
   }
   reply query(const std::string& to, const std::string& name, json body = json::object()) {
     auto got = std::make_shared<std::optional<reply>>();
-    is->query({.to = key(to), .name = name, .body = std::move(body), .principal = "ada"}, [got](reply r) { *got = std::move(r); });
+    is->query({.to = key(to), .name = name, .body = std::move(body), .principal = "ada"},
+              [got](reply r) { *got = std::move(r); });
     threads->run();
     return *got ? **got : reply{problem{0, "no_answer_yet", ""}};
   }
-  reply as_host(const std::string& to, const std::string& name, json body, const std::string& id, bool create = false) {
+  reply as_host(const std::string& to, const std::string& name, json body, const std::string& id,
+                bool create = false) {
     auto got = std::make_shared<std::optional<reply>>();
-    is->command_as_host(key(to), name, std::move(body), id, [got](reply r) { *got = std::move(r); }, create);
+    is->command_as_host(
+        key(to), name, std::move(body), id, [got](reply r) { *got = std::move(r); }, create);
     threads->run();
     return *got ? **got : reply{problem{0, "no_answer_yet", ""}};
   }

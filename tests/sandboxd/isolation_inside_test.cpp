@@ -12,9 +12,9 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/sandboxd/isolation_kit.h"
 #include "sandboxd/descriptor.h"
 #include "sandboxd/isolation/record.h"
+#include "tests/sandboxd/isolation_kit.h"
 
 using namespace isolation_kit;
 using namespace troupe;
@@ -178,7 +178,8 @@ TEST_CASE("going over the memory limit kills inside and is reported") {
     MESSAGE("skipped: memory is not enforced here");
     return;
   }
-  // The kernel kills the largest, which has to be another than the daemon; AddressSanitizer makes that one large.
+  // The kernel kills the largest, which has to be another than the daemon; AddressSanitizer makes that one
+  // large.
 #ifdef __SANITIZE_ADDRESS__
   constexpr std::int64_t limit = 768 << 20;
 #else

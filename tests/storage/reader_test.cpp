@@ -72,7 +72,8 @@ TEST_CASE_FIXTURE(full_file,
         failure::constraint);
 }
 
-TEST_CASE_FIXTURE(full_file, "a query without end is stopped at a reader's time limit, and the next one runs") {
+TEST_CASE_FIXTURE(full_file,
+                  "a query without end is stopped at a reader's time limit, and the next one runs") {
   reader r(file, {.time = 50ms});
   CHECK(kind_of([&] {
           r.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT sum(i) FROM n");

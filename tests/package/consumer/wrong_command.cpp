@@ -5,4 +5,5 @@ using namespace troupe;
 
 void add(turn&, const json&) {}
 
-const kind counter{.name = "counter", .commands = {{"counter.add", from::client("member"), lane::interactive, add}}};
+const kind counter{.name = "counter",
+                   .commands = {{"counter.add", from::client("member"), lane::interactive, add}}};

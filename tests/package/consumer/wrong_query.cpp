@@ -3,6 +3,8 @@
 
 using namespace troupe;
 
-answer history(turn&, const json&) { return done(); }
+answer history(turn&, const json&) {
+  return done();
+}
 
 const kind counter{.name = "counter", .queries = {{"counter.history", "viewer", history}}};
