@@ -26,8 +26,16 @@ export async function open(browser: Browser, options: BrowserContextOptions = {}
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(stepLimit);
   const page = await context.newPage();
-  pages.add(page);
+  const frames: string[] = [];
+  pages.set(page, frames);
   page.on("close", () => pages.delete(page));
+  page.on("websocket", socket => {
+    const note = (way: string) => ({ payload }: { payload: string | Buffer }) => {
+      frames.push(`${way} ${String(payload).slice(0, 240)}`);
+      if (frames.length > keptFrames) frames.shift();
+    };
+    socket.on("framesent", note(">")).on("framereceived", note("<"));
+  });
   const complaints: string[] = [];
   const complain = (text: string) => { if (!expected?.test(text)) complaints.push(text); };
   page.on("pageerror", error => complain(`${error.stack || error}`));
@@ -35,18 +43,20 @@ export async function open(browser: Browser, options: BrowserContextOptions = {}
   return { page, complaints, close: () => context.close() };
 }
 
-const pages = new Set<Page>();
+const keptFrames = 40;
+const pages = new Map<Page, string[]>();
 
-/** A test that, when it fails, says what its pages showed at that moment. */
+/** A test that, when it fails, says what its pages showed at that moment and had heard before. */
 export function scene(name: string, play: () => Promise<void>): void {
   test(name, async () => {
     try {
       await play();
     } catch (error) {
-      for (const page of pages) console.log(`${name}: ${page.url()} showed\n${await page.locator("body").innerText()}`);
+      for (const [page, frames] of pages)
+        console.log(`${name}: ${page.url()} showed\n${await page.locator("body").innerText()}\nand had heard\n${frames.join("\n")}`);
       throw error;
     } finally {
-      await Promise.all([...pages].map(page => page.context().close()));
+      await Promise.all([...pages.keys()].map(page => page.context().close()));
     }
   });
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import WebSocket from "ws";
 import { Client, type SessionTranscriptEntry, type Socket, type Subscription } from "../client";
 import { eventually, Server } from "./server";
@@ -81,7 +82,7 @@ test(`${clients * perClient} subscriptions and ${tasks} tasks agree with the ser
         assert.deepEqual(one.seqs, Array.from({ length: one.seqs.length }, (_, index) => index + 1), one.topic);
       } else {
         await eventually(`${one.topic} is what the server has`, async () =>
-          JSON.stringify(one.newest) === JSON.stringify(await server.snapshot(one.topic)));
+          isDeepStrictEqual(one.newest, await server.snapshot(one.topic)));
       }
     }
     client.close();

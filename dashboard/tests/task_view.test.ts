@@ -1,8 +1,8 @@
 // The dashboard's task: made, watched, answered, prompted, looked at, commented on, by one person and by two.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { barriers, launch, open, picture, type Opened } from "./browser";
+import { barriers, launch, open, picture, scene, type Opened } from "./browser";
 import { eventually, Server } from "./server";
 
 let server: Server;
@@ -34,7 +34,7 @@ const go = (page: Page, task: string, rest = "") => page.goto(`${server.url}/#/a
 const said = (page: Page, text: string) => page.getByRole("log").locator(".message").getByText(text, { exact: true });
 const status = (page: Page, words: string) => page.locator(".task .head").getByRole("status").getByText(words).waitFor();
 
-test("a new task shows the title and the branch that it gets, and opens", async () => {
+scene("a new task shows the title and the branch that it gets, and opens", async () => {
   const { page, complaints, close } = await signedIn();
   await page.keyboard.press("c");
   await page.getByLabel("What should be done?").fill("say I begin\nask May I go on?\nwrite NOTES.md it was here\nsay I end");
@@ -61,7 +61,7 @@ test("a new task shows the title and the branch that it gets, and opens", async 
   await close();
 });
 
-test("a message is Markdown, and nothing in it is HTML, a picture or a script", async () => {
+scene("a message is Markdown, and nothing in it is HTML, a picture or a script", async () => {
   const task = await make("update " + JSON.stringify({ sessionUpdate: "agent_message_chunk", messageId: "m", content: { type: "text",
     text: "# Done\n\nSee **bold**, `code`, <b>tag</b>, [site](https://example.org), [bad](javascript:alert(1)), ![pic](https://example.org/x.png)\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```sh\nls && echo '<x>'\n```" } }));
   const { page, complaints, close } = await signedIn();
@@ -77,7 +77,7 @@ test("a message is Markdown, and nothing in it is HTML, a picture or a script", 
   await close();
 });
 
-test("tool calls show input, output, exit code and edits; plans tick; thoughts are folded", async () => {
+scene("tool calls show input, output, exit code and edits; plans tick; thoughts are folded", async () => {
   const task = await make(["think It may need a look.", "plan <<END", "- [x] Look", "- [~] Change", "- [ ] Check", "END",
     "run echo out; exit 3", "edit turn.sh echo turning -> echo turning faster",
     "plan <<END", "- [x] Look", "- [x] Change", "- [x] Check", "END", "say Done"].join("\n"), { mode: "full" });
@@ -101,7 +101,7 @@ test("tool calls show input, output, exit code and edits; plans tick; thoughts a
   await close();
 });
 
-test("prompts queue behind a running one, move, are removed, and stop ends the turn", async () => {
+scene("prompts queue behind a running one, move, are removed, and stop ends the turn", async () => {
   const task = await make("say Working\nhang");
   const { page, complaints, close } = await signedIn();
   await go(page, task);
@@ -126,7 +126,7 @@ test("prompts queue behind a running one, move, are removed, and stop ends the t
   await close();
 });
 
-test("a draft is kept over a reload", async () => {
+scene("a draft is kept over a reload", async () => {
   const task = await make("say Here");
   const { page, close } = await signedIn();
   await go(page, task);
@@ -138,7 +138,7 @@ test("a draft is kept over a reload", async () => {
   await close();
 });
 
-test("a comment on a line of the diff goes to the agent", async () => {
+scene("a comment on a line of the diff goes to the agent", async () => {
   const task = await make("write lib/turn.txt <<END\nround\nand round\nEND\nedit README.md They turn. -> They turn well.", { mode: "full" });
   const { page, complaints, close } = await signedIn();
   await go(page, task, "/changes");
@@ -164,7 +164,7 @@ test("a comment on a line of the diff goes to the agent", async () => {
   await close();
 });
 
-test("two people on one task see the same, and one answer settles a question for both", async () => {
+scene("two people on one task see the same, and one answer settles a question for both", async () => {
   server.run("access", "add-user", "ada");
   await server.command(key, "org.add_member", { user: "ada", role: "member" });
   const task = await make("ask Is it right?\nsay It is");
@@ -185,7 +185,7 @@ test("two people on one task see the same, and one answer settles a question for
   await two.close();
 });
 
-test("who may only look sees everything and can change nothing", async () => {
+scene("who may only look sees everything and can change nothing", async () => {
   server.run("access", "add-user", "eve");
   await server.command(key, "org.add_member", { user: "eve", role: "viewer" });
   const task = await make("ask May it?\nsay Done");
@@ -200,7 +200,7 @@ test("who may only look sees everything and can change nothing", async () => {
   await close();
 });
 
-test("the timeline draws turns and waits, says them in words, and can be looked at more closely", async () => {
+scene("the timeline draws turns and waits, says them in words, and can be looked at more closely", async () => {
   const task = await make("ask May it turn?\nsay It turned");
   const { page, complaints, close } = await signedIn();
   await go(page, task);
@@ -225,7 +225,7 @@ test("the timeline draws turns and waits, says them in words, and can be looked 
   await close();
 });
 
-test("a second session is another conversation beside the first", async () => {
+scene("a second session is another conversation beside the first", async () => {
   const task = await make("say In the first");
   const { page, complaints, close } = await signedIn();
   await go(page, task);
@@ -244,7 +244,7 @@ test("a second session is another conversation beside the first", async () => {
   await close();
 });
 
-test("a task in error says why and tries again", async () => {
+scene("a task in error says why and tries again", async () => {
   const task = await make("fail It is broken");
   const { page, close } = await signedIn();
   await go(page, task);
@@ -253,7 +253,7 @@ test("a task in error says why and tries again", async () => {
   await close();
 });
 
-test("a deleted task says so under whoever looks at it", async () => {
+scene("a deleted task says so under whoever looks at it", async () => {
   const task = await make("say Short life");
   const { page, close } = await signedIn();
   await go(page, task);

@@ -204,7 +204,8 @@ TEST_CASE("a sandbox that died fails its task with a way on, and the retry has t
   CHECK(w.acme({"session", "prompt", "work", "run cat kept.txt", "--wait", "--yes"}).exit_code == 0);
   const auto transcript = w.acme({"session", "transcript", "work"}).out;
   INFO(transcript);
-  CHECK(has(transcript, "?? kept.txt"));
+  CHECK(has(transcript, "● cat kept.txt"));
+  CHECK(has(transcript, "    │ here"));
 }
 
 TEST_CASE("a data folder of a newer version is refused by name, and the newer program finds it as it was") {
