@@ -23,9 +23,10 @@ std::mt19937_64 dice() {
   return std::mt19937_64(seed);
 }
 
+// The random instant at which something happens.
 void let_it_work(std::mt19937_64& random) {
-  std::this_thread::sleep_for(
-      std::chrono::milliseconds(random() % 700));  // the instant of what follows is random: no wait
+  const std::chrono::milliseconds instant(random() % 700);
+  std::this_thread::sleep_for(instant);  // no wait for anything
 }
 
 }  // namespace
