@@ -20,7 +20,7 @@ struct options {
   std::string name, text, repo, title, branch, base, agent, model, mode, provider, owner, status, session,
       file, step = "setup";
   bool existing = false, watch = false, yes = false, discard = false, force = false, until_idle = false,
-       no_prompt = false;
+       assign = false, no_prompt = false;
   std::vector<std::string> require;
   int limit = 50;
 };
@@ -229,13 +229,15 @@ void add_task(CLI::App& app, context& c) {
         })
       ->add_option("TITLE", o->title, "the new one")
       ->required();
-  named("set-owner", "change whose credentials git uses", "  troupe task set-owner fix-login ada\n",
-        [&c, o] {
-          const auto done = c.server().command(c.task_key(o->name), "task.set_owner", {{"owner", o->owner}});
-          if (!c.print_json(done)) c.out.line("set");
-        })
-      ->add_option("USER", o->owner, "login name")
-      ->required();
+  auto* owned =
+      named("set-owner", "take a task, or hand one's own to somebody",
+            "  troupe task set-owner fix-login ada\n", [&c, o] {
+              const auto done = c.server().command(
+                  c.task_key(o->name), o->assign ? "task.assign" : "task.set_owner", {{"owner", o->owner}});
+              if (!c.print_json(done)) c.out.line("set");
+            });
+  owned->add_option("USER", o->owner, "login name")->required();
+  owned->add_flag("--assign", o->assign, "somebody else's, as an administrator of the organization");
   const auto simple = [&](const char* name, const char* what, const char* command, const char* said,
                           bool may_discard) {
     auto* sub = named(name, what, fmt::format("  troupe task {} fix-login\n", name), [&c, o, command, said] {

@@ -57,6 +57,16 @@ std::variant<std::string, problem> choose_branch(const view& v, const json& body
   return *asked;
 }
 
+// A program of a task shows its maker whatever it is given.
+bool names_a_secret(const json& servers) {
+  for (const auto& one : servers)
+    for (const auto* given : {"environment", "headers"})
+      if (const auto at = one.find(given); at != one.end())
+        for (const auto& [name, value] : at->items())
+          if (value.is_object()) return true;
+  return false;
+}
+
 // Puts the task into the index and the list. `prompt` is what the agent gets first; empty for nothing.
 std::variant<json, problem> add(turn& t, const json& body, const std::string& prompt, bool made,
                                 std::string_view status) {
@@ -85,7 +95,10 @@ std::variant<json, problem> add(turn& t, const json& body, const std::string& pr
       return unprocessable("invalid_branch", "base_branch " + *base + " is no name of a branch: " + *why);
     }
   }
-  if (auto why = fault_of_mcp_servers(body.value("mcp_servers", json::array()))) return *why;
+  const auto servers = body.value("mcp_servers", json::array());
+  if (auto why = fault_of_mcp_servers(servers)) return *why;
+  if (names_a_secret(servers) && !at_least(role_of(t, t.principal()), role::admin))
+    return forbidden("only an administrator of the organization names secrets for MCP servers");
   const auto d = defaults_of(t);
   const auto task = t.new_id();
   const auto description = text_or(body, "description", "");

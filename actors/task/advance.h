@@ -29,7 +29,7 @@ void end_step(turn&, record&, std::string_view state, std::string_view detail = 
 void note_step(turn&, std::string_view name, std::string_view state);
 void stop_provisioning(turn&, record&);
 /// The repository and whose credential it is asked with: the owner's, who may change from one effect to the
-/// next.
+/// next; that of nobody whom somebody else made the owner.
 json remote_of(const view&, const record&);
 
 // sandboxes.cpp

@@ -16,6 +16,7 @@ const kind& task() {
               {"task.initialize", from::parent(), lane::interactive, initialize, "task.created", true},
               {"task.rename", member, lane::interactive, tasks::rename, "task.renamed"},
               {"task.set_owner", member, lane::interactive, set_owner, "task.owner_set"},
+              {"task.assign", from::client("admin"), lane::interactive, assign, "task.owner_set"},
               {"task.archive", member, lane::interactive, archive, "task.archived"},
               {"task.unarchive", member, lane::interactive, unarchive, "task.unarchived"},
               {"task.kill", member, lane::interactive, tasks::kill, "task.killed"},

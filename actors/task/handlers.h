@@ -11,6 +11,7 @@ namespace troupe::actors::tasks {
 answer initialize(turn&, const json&);
 answer rename(turn&, const json&);
 answer set_owner(turn&, const json&);
+answer assign(turn&, const json&);
 answer archive(turn&, const json&);
 answer unarchive(turn&, const json&);
 answer kill(turn&, const json&);

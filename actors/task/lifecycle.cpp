@@ -30,6 +30,13 @@ void put_down(turn& t, record& r) {
   r.error.clear();
 }
 
+void give_to(turn& t, record& r, const std::string& owner) {
+  if (owner != r.owner) r.taken = false;
+  r.owner = owner;
+  if (owner == t.principal()) r.taken_by(owner);
+  advance(t, r);
+}
+
 void finish_deletion(turn& t) {
   if (t.one<int>("SELECT 1 FROM session")) return;
   t.send(organization(t), "org.apply_task_removed", {{"task", t.self().id()}});
@@ -64,6 +71,7 @@ answer initialize(turn& t, const json& body) {
   r.requirements = body.value("requirements", json::object());
   r.mcp_servers = body.value("mcp_servers", json::array());
   r.created_by = body.at("created_by");
+  r.taken = r.owner == r.created_by;
   r.created_at = t.now_ms();
   const auto prompt = body.value("prompt", "");
   if (!prompt.empty()) r.status = "queued";
@@ -85,8 +93,17 @@ answer rename(turn& t, const json& body) {
 
 answer set_owner(turn& t, const json& body) {
   auto r = load(t);
-  r.owner = body.at("owner");
-  advance(t, r);
+  const std::string owner = body.at("owner");
+  if (owner != t.principal() && r.owner != t.principal())
+    return forbidden("the task is " + r.owner + "'s: only " + r.owner + " hands it to " + owner +
+                     ", or an administrator of the organization (task.assign)");
+  give_to(t, r, owner);
+  return done();
+}
+
+answer assign(turn& t, const json& body) {
+  auto r = load(t);
+  give_to(t, r, body.at("owner"));
   return done();
 }
 

@@ -143,8 +143,8 @@ void take(turn& t, record& r, const std::string& step, const json& result) {
 json remote_of(const view& v, const record& r) {
   json body{{"org", v.self().id_of("org")},
             {"repository", r.repository.at("name")},
-            {"url", r.repository.at("url")},
-            {"owner", r.owner}};
+            {"url", r.repository.at("url")}};
+  if (r.taken) body["owner"] = r.owner;
   if (const auto credential = text_field(r.repository, "credential"); !credential.empty())
     body["credential"] = credential;
   return body;

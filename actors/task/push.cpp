@@ -1,4 +1,4 @@
-// task.push: the branch goes to the remote, with the owner's credential.
+// task.push: the branch goes to the remote, with the credential of who pushes, who is the owner from then on.
 #include "actors/json_read.h"
 #include "actors/task/advance.h"
 #include "actors/task/handlers.h"
@@ -13,6 +13,7 @@ answer push(turn& t, const json&) {
   if (is_running(t, "push"))
     return conflict("push_running",
                     "the branch is being pushed already; the operations of the snapshot say how it goes");
+  r.taken_by(t.principal());
   const auto id = begin_operation(t, "push");
   auto body = remote_of(t, r);
   body.update({{"handle", r.handle}, {"branch", r.branch}, {"base", r.base}});
@@ -21,6 +22,7 @@ answer push(turn& t, const json&) {
            .then = "task.apply_push",
            .context = {{"operation", id}, {"owner", r.owner}},
            .resource = "git"});
+  advance(t, r);
   return json{{"operation", id}};
 }
 

@@ -31,7 +31,7 @@ record load(const view& v) {
       "provider, requirements, created_by, created_at, updated_at, sandbox, sandbox_state, handle, tier, "
       "items, creation, generation, prepared, step, effect, mirror, base_branch, base, head, work_effect, "
       "work_again, work_error, additions, deletions, files, dirty, diff_at, bundle, bundle_commit, "
-      "bundle_bytes, bundle_at, summary, pushed, merge, budget, held, mcp_servers"
+      "bundle_bytes, bundle_at, summary, pushed, merge, budget, held, mcp_servers, taken"
       " FROM task",
       [&](const auto& row) {
         int c = 0;
@@ -49,7 +49,7 @@ record load(const view& v) {
         r.deletions = number(), r.files = number(), r.dirty = number() != 0, r.diff_at = number(),
         r.bundle = text(), r.bundle_commit = text(), r.bundle_bytes = number(), r.bundle_at = number(),
         r.summary = text(), r.pushed = parsed(), r.merge = parsed(), r.budget = parsed(), r.held = text(),
-        r.mcp_servers = parsed();
+        r.mcp_servers = parsed(), r.taken = number() != 0;
       });
   r.loaded = static_cast<const fields&>(r);
   return r;
@@ -66,10 +66,10 @@ void save(turn& t, record& r) {
       "provider, requirements, created_by, created_at, updated_at, sandbox, sandbox_state, handle, tier, "
       "items, creation, generation, prepared, step, effect, mirror, base_branch, base, head, work_effect, "
       "work_again, work_error, additions, deletions, files, dirty, diff_at, bundle, bundle_commit, "
-      "bundle_bytes, bundle_at, summary, pushed, merge, budget, held, mcp_servers"
+      "bundle_bytes, bundle_at, summary, pushed, merge, budget, held, mcp_servers, taken"
       ") VALUES (1, "
       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
       ") ON CONFLICT (id) DO UPDATE SET "
       "status = excluded.status, error = excluded.error, title = excluded.title, "
       "branch = excluded.branch, description = excluded.description, "
@@ -89,13 +89,14 @@ void save(turn& t, record& r) {
       "bundle_bytes = excluded.bundle_bytes, bundle_at = excluded.bundle_at, "
       "summary = excluded.summary, pushed = excluded.pushed, merge = excluded.merge, budget = "
       "excluded.budget, "
-      "held = excluded.held, mcp_servers = excluded.mcp_servers",
+      "held = excluded.held, mcp_servers = excluded.mcp_servers, taken = excluded.taken",
       r.status, r.error, r.title, r.branch, r.description, r.existing_branch, r.repository.dump(), r.owner,
       r.agent, r.model, r.mode, r.provider, r.requirements.dump(), r.created_by, r.created_at, r.updated_at,
       r.sandbox, r.sandbox_state, r.handle, r.tier, r.items.dump(), r.creation, r.generation, r.prepared,
       r.step, r.effect, r.mirror, r.base_branch, r.base, r.head, r.work_effect, r.work_again, r.work_error,
       r.additions, r.deletions, r.files, r.dirty, r.diff_at, r.bundle, r.bundle_commit, r.bundle_bytes,
-      r.bundle_at, r.summary, r.pushed.dump(), r.merge.dump(), r.budget.dump(), r.held, r.mcp_servers.dump());
+      r.bundle_at, r.summary, r.pushed.dump(), r.merge.dump(), r.budget.dump(), r.held, r.mcp_servers.dump(),
+      r.taken);
   r.loaded = static_cast<const fields&>(r);
 }
 

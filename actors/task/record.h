@@ -42,7 +42,10 @@ struct fields {
   json pushed, merge, budget;  // as the migrations say
   std::string held;
   json mcp_servers = json::array();
+  bool taken = true;
 
+  /// An act of this person's own: from now on their credential may be shown to the remote.
+  void taken_by(const std::string& person) { owner = person, taken = true; }
   /// Whether agents can work: the sandbox runs and its files are in place.
   bool ready() const {
     return sandbox_state == "running" && !handle.empty() && prepared == creation && step.empty();

@@ -186,7 +186,7 @@ answer send_message(turn& t, const json& body) {
       body.contains("content") ? body["content"] : body.at("text");
   t.ask(session_key(t, id), "session.prompt", std::move(prompt), "task.apply_message_answer",
         {{"session", id}});
-  if (!t.principal().empty()) r.owner = t.principal();
+  if (!t.principal().empty()) r.taken_by(t.principal());
   r.error.clear();
   advance(t, r);
   return json{{"session", id}};

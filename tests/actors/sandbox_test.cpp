@@ -47,6 +47,9 @@ TEST_CASE("a sandbox pauses, resumes, is killed and starts again with its files"
 
 TEST_CASE("a process gets its id at once, and the daemon's own and its end later") {
   with_sandbox w;
+  CHECK(w.refused(w.sandbox, "sandbox.run",
+                  {{"command", "env"}, {"environment", {{"KEY", {{"secret", "deploy"}}}}}}) ==
+        "invalid_body");
   const auto id = w.must(w.sandbox, "sandbox.run", {{"command", "make"}})["process"];
   w.events(1, {{{"type", "process"},
                 {"process", {{"id", "proc_1"}, {"command", "make"}, {"status", "running"}, {"pid", 9}}}}});

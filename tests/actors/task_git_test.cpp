@@ -42,8 +42,8 @@ TEST_CASE("a push asks with the owner's credential, shows what came of it, and w
 }
 
 TEST_CASE(
-    "a push that fails shows its code and words, loses nothing, and the next goes with the new owner's "
-    "credential") {
+    "a push that fails shows its code and words, loses nothing, and the next goes with the credential of who "
+    "pushes then") {
   workshop w;
   w.add_repository("gadgets", {{"credential", "deploy"}});
   w.make_task("Fix the login", {{"repository", "gadgets"}});
@@ -63,9 +63,69 @@ TEST_CASE(
   w.h.await_entry("org/acme/audit-log", "entries", [](const json& e) {
     return e["kind"] == "task.push_failed" && e["payload"]["code"] == "protected_branch";
   });
-  w.must(w.task, "task.set_owner", {{"owner", "bob"}});
-  w.must(w.task, "task.push");
+  REQUIRE(w.h.call(w.task, "task.push", json::object(), "bob").ok());
   CHECK(w.h.effect("git.push")->body()["owner"] == "bob");
+  CHECK(w.h.snapshot(w.task)["owner"] == "bob");
+}
+
+TEST_CASE("whoever is made the owner by somebody else has no credential shown until they act themselves") {
+  workshop w;
+  REQUIRE(w.h.call("org/acme", "org.add_member", {{"user", "bob"}, {"role", "member"}}).ok());
+  w.make_task("Fix the login", {{"owner", "bob"}});
+  const auto first = w.h.effect("git.mirror");
+  CHECK_FALSE(first->body().contains("owner"));
+  first->fail({.status = 502, .code = "remote_unreachable", .detail = "nobody answers"});
+  w.await_status(w.task, "error");
+  REQUIRE(w.h.call(w.task, "task.send_message", {{"text", "go on"}}, "bob").ok());
+  CHECK(w.h.effect("git.mirror")->body()["owner"] == "bob");
+}
+
+TEST_CASE("a task is handed on by its owner and by an administrator, and taken by anybody for themselves") {
+  workshop w;
+  w.make_task();
+  w.rest(1, "c5");
+  const auto set = [&](const std::string& by, const std::string& owner) {
+    const auto r = w.h.call(w.task, "task.set_owner", {{"owner", owner}}, by);
+    return r.ok() ? 200 : r.error().status;
+  };
+  CHECK(set("eve", "bob") == 403);
+  CHECK(w.h.snapshot(w.task)["owner"] == "ada");
+  CHECK(set("eve", "eve") == 200);
+  CHECK(set("eve", "ada") == 200);
+  const auto shown_by = [&](const std::string& asks) {
+    REQUIRE(w.h.call(w.task, "task.update_from_base", json::object(), asks).ok());
+    const auto run = w.h.effect("git.mirror");
+    run->fail({.status = 502, .code = "remote_unreachable", .detail = "nobody answers"});
+    w.ended_operation();
+    return run->body().value("owner", "");
+  };
+  CHECK(shown_by("eve") == "");  // ada was given it back, and has not said anything
+  CHECK(set("ada", "ada") == 200);
+  CHECK(shown_by("eve") == "ada");
+  w.must(w.task, "task.assign", {{"owner", "bob"}});
+  CHECK(w.h.snapshot(w.task)["owner"] == "bob");
+  CHECK(shown_by("eve") == "");
+}
+
+TEST_CASE("a member names no secrets for the programs of a task") {
+  workshop w;
+  REQUIRE(w.h.call("org/acme", "org.add_member", {{"user", "bob"}, {"role", "member"}}).ok());
+  const auto create = [&](const std::string& by, json server) {
+    const json body{{"repository", "widgets"}, {"description", "x"}, {"mcp_servers", json::array({server})}};
+    const auto r = w.h.call("org/acme", "org.create_task", body, by);
+    return r.ok() ? 200 : r.error().status;
+  };
+  const json in_environment{
+      {"name", "a"}, {"command", "sh"}, {"environment", {{"KEY", {{"secret", "deploy"}}}}}};
+  const json in_headers{{"name", "a"},
+                        {"type", "http"},
+                        {"url", "https://mcp.example.org"},
+                        {"headers", {{"X-Key", {{"secret", "deploy"}}}}}};
+  const json plain{{"name", "a"}, {"command", "sh"}, {"environment", {{"KEY", "text"}}}};
+  CHECK(create("bob", in_environment) == 403);
+  CHECK(create("bob", in_headers) == 403);
+  CHECK(create("bob", plain) == 200);
+  CHECK(create("ada", in_environment) == 200);
 }
 
 TEST_CASE(
