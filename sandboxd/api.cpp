@@ -6,6 +6,9 @@
 #include "sandboxd/daemon.h"
 
 namespace troupe::sandboxd {
+
+extern const char openapi_document[];  // openapi.json, written by the build
+
 namespace asio = wire::asio;
 namespace {
 
@@ -28,8 +31,13 @@ bool may_call(const access_rules& rules, const wire::request& r) {
   return given && wire::equal_in_constant_time(*given, *rules.token);
 }
 
+// What this is and how to call it, is for everybody.
+bool is_open(std::string_view path) {
+  return path == "/" || path == "/openapi.json";
+}
+
 asio::awaitable<bool> check_access(daemon_ptr d, wire::exchange& x) {
-  if (x.request().path == "/" || may_call(d->options.access, x.request())) co_return true;
+  if (is_open(x.request().path) || may_call(d->options.access, x.request())) co_return true;
   co_await d->out.reply(x, contract::token_invalid());
   co_return false;
 }
@@ -89,12 +97,17 @@ outcome<std::unique_ptr<api>> api::make(wire::executor ex, place& where, std::st
     std::string about = R"({"docs":"https://sandboxagent.dev","name":"Sandbox Agent"})";
     co_await d->out.reply(x, wire::response::json(200, std::move(about)));
   });
+  routes.on("GET", "/openapi.json", [d](wire::exchange& x) -> asio::awaitable<void> {
+    std::string document = openapi_document;
+    co_await d->out.reply(x, wire::response::json(200, std::move(document)));
+  });
   add_agent_routes(routes, d);
   add_connection_routes(routes, d);
   add_process_routes(routes, d);
   add_log_routes(routes, d);
   add_terminal_routes(routes, d);
   add_file_routes(routes, d);
+  add_config_routes(routes, d);
   routes.before([d](wire::exchange& x) { return check_access(d, x); });
   routes.on_unknown([d](wire::exchange& x) { return unknown(d, x); });
   routes.on_wrong_method([d](wire::exchange& x, const std::vector<std::string>& allowed) {

@@ -17,6 +17,8 @@ constexpr auto heartbeat_every = std::chrono::seconds(15);
 // Events are sent together up to this: few writes for a replay, prompt ones for a live stream.
 constexpr std::size_t batch_bytes = 64 * 1024;
 
+constexpr int rpc_internal_error = -32603;
+
 // The environment of an agent that the first POST starts: a JSON object, percent-encoded. Secrets are no part
 // of a URL.
 constexpr const char* environment_field = "troupe-environment";
@@ -145,6 +147,26 @@ bool read_environment(std::string_view encoded, agent_start& how) {
   return true;
 }
 
+// A caller that takes no problems gets what failed as the response that JSON-RPC has for it. The published
+// client is one: it gives the connection up, its waiting prompts unsettled, when it is answered anything
+// else.
+void as_rpc_error(answer& failed, const std::string& id) {
+  auto problem = json::parse(failed.response.bytes(), nullptr, false);
+  json error;
+  error["code"] = rpc_internal_error;
+  error["message"] = problem.value("detail", "the request failed");
+  error["data"] = std::move(problem);
+  auto text = R"({"jsonrpc":"2.0","id":)" + id + R"(,"error":)" + error.dump() + "}";
+  failed.response = wire::response::json(200, std::move(text));
+}
+
+asio::awaitable<answer> send_request(std::shared_ptr<connection> c, std::shared_ptr<std::string> line,
+                                     std::shared_ptr<rpc_message> what, bool takes_problems) {
+  auto said = co_await c->request(std::move(*line), *what);
+  if (!takes_problems && said.response.status >= 400) as_rpc_error(said, *what->id);
+  co_return said;
+}
+
 asio::awaitable<void> post(daemon_ptr d, wire::exchange& x) {
   auto& r = x.request();
   std::optional<wire::response> refusal;
@@ -173,8 +195,9 @@ asio::awaitable<void> post(daemon_ptr d, wire::exchange& x) {
   }
   auto c = begun.made;
   auto line = std::make_shared<std::string>(on_one_line(r.body));
-  work send = [c, what, line] {
-    return what->is_request() ? c->request(std::move(*line), *what) : c->notify(std::move(*line));
+  bool takes_problems = accepts(r.headers, "application/problem+json");
+  work send = [c, what, line, takes_problems] {
+    return what->is_request() ? send_request(c, line, what, takes_problems) : c->notify(std::move(*line));
   };
   co_await do_once(d->out, x, c->keys(), std::move(send));
 }
@@ -264,7 +287,7 @@ asio::awaitable<answer> end(std::shared_ptr<connection> c) {
   co_return out;
 }
 
-asio::awaitable<void> remove(daemon_ptr d, wire::exchange& x) {
+asio::awaitable<void> remove_connection(daemon_ptr d, wire::exchange& x) {
   auto c = find(d, x);
   if (!c) {
     co_await d->out.reply(x, wire::response::empty(204));
@@ -347,7 +370,7 @@ void add_connection_routes(wire::router& to, daemon_ptr d) {
       "POST", "/v1/acp/{id}", [d](wire::exchange& x) { return post(d, x); }, message);
   to.on("PUT", "/v1/acp/{id}", [d](wire::exchange& x) { return put(d, x); });
   to.on("GET", "/v1/acp/{id}", [d](wire::exchange& x) { return stream(d, x); });
-  to.on("DELETE", "/v1/acp/{id}", [d](wire::exchange& x) { return remove(d, x); });
+  to.on("DELETE", "/v1/acp/{id}", [d](wire::exchange& x) { return remove_connection(d, x); });
   to.on("GET", "/v1/acp/{id}/status", [d](wire::exchange& x) { return status(d, x); });
   to.on("POST", "/v1/acp/{id}/ack", [d](wire::exchange& x) { return acknowledge(d, x); });
 }

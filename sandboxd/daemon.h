@@ -11,6 +11,7 @@
 #include "sandboxd/api.h"
 #include "sandboxd/connection.h"
 #include "sandboxd/process.h"
+#include "sandboxd/turnstile.h"
 
 namespace troupe::sandboxd {
 
@@ -30,7 +31,8 @@ struct daemon {
         folder(std::move(state)),
         options(std::move(o)),
         out(options.cors),
-        agents(p, options.agents, options.tools) {}
+        agents(p, options.agents, options.tools),
+        config_files(ex) {}
 
   // Opens the book of keys and takes over what an earlier daemon left.
   outcome<done> recover();
@@ -48,6 +50,7 @@ struct daemon {
   const api_options options;
   const responder out;
   agent_registry agents;
+  turnstile config_files;  // one change of them at a time
   process_config config;
   std::shared_ptr<key_ledger> keys;
   std::map<std::string, std::shared_ptr<connection>> connections;  // by the client's id
@@ -65,6 +68,7 @@ void add_connection_routes(wire::router& to, daemon_ptr d);
 void add_process_routes(wire::router& to, daemon_ptr d);
 void add_log_routes(wire::router& to, daemon_ptr d);
 void add_terminal_routes(wire::router& to, daemon_ptr d);
+void add_config_routes(wire::router& to, daemon_ptr d);
 void add_file_routes(wire::router& to, daemon_ptr d);
 
 }  // namespace troupe::sandboxd

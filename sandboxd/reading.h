@@ -37,6 +37,9 @@ class body_reader {
   // Checks the media type and parses.
   explicit body_reader(const wire::request& from);
 
+  // The whole object; empty when it was refused.
+  const nlohmann::json& value() const { return value_; }
+
   std::string text(const char* name);
   std::optional<std::string> optional_text(const char* name);
   std::vector<std::string> optional_texts(const char* name);

@@ -113,12 +113,12 @@ std::uint64_t replay_from(spool& from, bool replay) {
 asio::awaitable<void> attach(daemon_ptr d, wire::exchange& x) {
   auto p = d->find_process(x.param("id"));
   std::optional<wire::response> refusal;
-  if (!p)
+  if (!x.upgrade_requested())
+    refusal = wire::response::text(400, "Connection header did not include 'upgrade'");
+  else if (!p)
     refusal = contract::not_found("process", x.param("id"));
   else if (!p->what().terminal)
     refusal = contract::conflict("process is not running in tty mode");
-  else if (!x.upgrade_requested())
-    refusal = wire::response::text(400, "Connection header did not include 'upgrade'");
   if (refusal) {
     co_await d->out.reply(x, std::move(*refusal));
     co_return;

@@ -1,4 +1,5 @@
 // Schemas declare 2020-12 and mean the same in draft 7, which is what the validator knows.
+#include <regex>
 #include <set>
 #include <string>
 
@@ -127,4 +128,25 @@ TEST_CASE("a table declares its primary key, and a table of one row says so") {
       statement.clear();
     }
   }
+}
+
+TEST_CASE("the OpenAPI document of sandboxd names each of its routes, and no other") {
+  std::set<std::string> served;
+  const std::regex route(R"re(\.on\(\s*"([A-Z]+)", "(/[^"]*)")re");
+  for (const auto* file : files({".cpp"}, {"sandboxd"}))
+    for (std::sregex_iterator at(file->text.begin(), file->text.end(), route), end; at != end; ++at)
+      served.insert((*at)[1].str() + " " + (*at)[2].str());
+  std::set<std::string> documented;
+  for (const auto* file : files({"openapi.json"}, {"sandboxd"})) {
+    const auto document = json::parse(file->text);
+    for (const auto& [path, item] : document.at("paths").items())
+      for (std::string method : {"get", "put", "post", "delete"})
+        if (item.contains(method)) {
+          for (char& c : method) c = static_cast<char>(c - 'a' + 'A');
+          documented.insert(method + " " + path);
+        }
+  }
+  CHECK(served.size() > 40);
+  for (const auto& one : served) CHECK_MESSAGE(documented.count(one), one, " is served and not documented");
+  for (const auto& one : documented) CHECK_MESSAGE(served.count(one), one, " is documented and not served");
 }
