@@ -27,15 +27,18 @@
 #include "cli/disk_watch.h"
 #include "cli/failure.h"
 #include "cli/kinds.h"
+#include "cli/leftovers.h"
 #include "cli/machine.h"
 #include "cli/materialize.h"
 #include "cli/place_of_server.h"
+#include "cli/programs.h"
 #include "cli/sign_in.h"
 #include "cli/tools.h"
 #include "cli/version.h"
 #include "cli/world.h"
 #include "net/gateway/gateway.h"
 #include "runtime/host.h"
+#include "runtime/inspect.h"
 
 namespace troupe::cli {
 
@@ -186,6 +189,7 @@ class instance::impl {
     make_host();
     make_people();
     make_gateway();
+    pruned_ = std::async(std::launch::async, [this] { prune(); });
     disk_ = std::make_unique<disk_watch>(threads_->io().get_executor(), *host_, options_.data, options_.log);
   }
 
@@ -194,6 +198,7 @@ class instance::impl {
   void stop() {
     if (stopped_.exchange(true)) return;
     disk_.reset();
+    if (pruned_.valid()) pruned_.wait();  // it looks into the host's files
     if (gateway_) {
       auto closed = asio::co_spawn(threads_->io(), gateway_->stop(drain_limit), asio::use_future);
       closed.wait_for(drain_limit * 2);
@@ -236,6 +241,32 @@ class instance::impl {
   const std::string& tier() const { return world_->tier(); }
 
  private:
+  /// What a crash in the middle of making or ending a sandbox left in the world. Nothing waits for it.
+  void prune() {
+    const inspector rows(*host_);
+    const auto known =
+        known_by([&](const std::string& sandbox, const std::string& sql) -> std::optional<nlohmann::json> {
+          const auto k = key::parse(sandbox);
+          if (k && !host_->exists(*k)) return std::nullopt;
+          auto found = k ? rows.query(*k, sql) : inspector::result(not_found("no key: " + sandbox));
+          if (const auto* why = std::get_if<problem>(&found)) throw failure(why->detail);
+          return std::get<nlohmann::json>(std::move(found));
+        });
+    try {
+      const auto done = drivers::prune(
+          {.sandboxd = find_sandboxd(options_.sandboxd).string(), .data = options_.data}, known);
+      if (!options_.log) return;
+      if (!done) return options_.log("sandboxes", done.error().why.detail);
+      for (const auto& one : done->found)
+        options_.log("sandboxes", "removed a leftover: " + leftover_line(one));
+      for (const auto& one : done->failed)
+        options_.log("sandboxes", "a leftover stays: " + leftover_line(one) + ": " + one.value("text", ""));
+    } catch (const failure& why) {
+      if (options_.log)
+        options_.log("sandboxes", fmt::format("leftovers were not looked for: {}", why.what()));
+    }
+  }
+
   void make_host() {
     host_options h;
     h.data = options_.data;
@@ -333,6 +364,7 @@ class instance::impl {
   std::unique_ptr<gateway::authenticator> people_;
   std::unique_ptr<gateway::gateway> gateway_;
   std::unique_ptr<disk_watch> disk_;
+  std::future<void> pruned_;
 };
 
 instance::instance(instance_options o) : impl_(std::make_unique<impl>(std::move(o))) {}

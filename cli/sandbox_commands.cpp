@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -6,10 +7,15 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/follow.h"
+#include "cli/inspect_source.h"
+#include "cli/leftovers.h"
+#include "cli/programs.h"
 #include "cli/sandbox_view.h"
 #include "cli/subcommand.h"
 
 namespace troupe::cli {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -18,7 +24,7 @@ constexpr std::chrono::hours longest_watch{24 * 365};
 struct options {
   std::string name, process, data, cwd;
   std::vector<std::string> command;
-  bool follow = false;
+  bool follow = false, dry_run = false;
   int tail = 100;
 };
 
@@ -118,6 +124,38 @@ void log(context& c, const options& o) {
   }
 }
 
+void prune_sandboxes(context& c, bool dry_run) {
+  const auto source = source_of(c);
+  fs::path data = c.data.empty() ? ".troupe" : c.data;
+  if (c.data.empty() && !fs::exists(data / "host.sqlite"))
+    if (const auto left = server_file::read(c.place().from)) data = left->data;
+  if (!fs::exists(data / "host.sqlite"))
+    throw failure(
+        fmt::format("{} is no data folder of this machine", data.string()),
+        "sandboxes are looked for where they are: run this on the server's machine, with --data DIR");
+  const auto known = known_by([&](const std::string& key, const std::string& sql) -> std::optional<json> {
+    try {
+      return source->sql(key, sql);
+    } catch (const failure& why) {
+      if (why.status() == 404) return std::nullopt;
+      throw;
+    }
+  });
+  const auto done = drivers::prune(
+      {.sandboxd = find_sandboxd().string(), .data = data, .whole_machine = true, .dry_run = dry_run}, known);
+  if (!done) throw failure(done.error().why.detail);
+  if (!c.print_json({{dry_run ? "found" : "removed", done->found}, {"failed", done->failed}})) {
+    for (const auto& one : done->found)
+      c.out.line((dry_run ? "would remove  " : "removed  ") + leftover_line(one));
+    for (const auto& one : done->failed)
+      c.out.line(fmt::format("failed  {}: {}", leftover_line(one), plain(one.value("text", ""))));
+    if (done->found.empty() && done->failed.empty())
+      c.out.line("nothing is left of any sandbox that no row knows");
+  }
+  if (!done->failed.empty())
+    throw failure("not everything could be removed", "run this as the user who serves");
+}
+
 }  // namespace
 
 void add_sandbox(CLI::App& app, context& c) {
@@ -127,6 +165,13 @@ void add_sandbox(CLI::App& app, context& c) {
                         "SANDBOX is its id or the end of it, the task that holds it, or a key.\n");
   auto o = std::make_shared<options>();
   action(*sandbox, "list", "the sandboxes of the organization", "  troupe sandbox list\n", [&c] { list(c); });
+  action(*sandbox, "prune", "end what is left of sandboxes that no row knows",
+         "  troupe sandbox prune --dry-run\n  troupe sandbox prune --data /srv/troupe\n\n"
+         "Processes, mounts, folders, sockets, control groups and claims on uids, of this data folder; and "
+         "of others what\n"
+         "certainly is nobody's: supervisors whose folder is gone, control groups empty for a minute.\n",
+         [&c, o] { prune_sandboxes(c, o->dry_run); })
+      ->add_flag("--dry-run", o->dry_run, "only say what there is");
   const auto named = [&](const char* name, const char* what, const std::string& example,
                          std::function<void()> run) {
     auto* made = action(*sandbox, name, what, example, std::move(run));

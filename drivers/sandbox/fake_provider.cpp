@@ -133,20 +133,6 @@ provider::later<sandbox_look> fake_provider::inspect(std::string handle) {
   co_return out;
 }
 
-provider::later<std::vector<std::string>> fake_provider::prune(std::vector<std::string> known) {
-  std::lock_guard lock(mutex_);
-  std::vector<std::string> out;
-  for (auto it = sandboxes_.begin(); it != sandboxes_.end();) {
-    if (std::find(known.begin(), known.end(), it->first) == known.end()) {
-      out.push_back(it->first);
-      it = sandboxes_.erase(it);
-    } else {
-      ++it;
-    }
-  }
-  co_return out;
-}
-
 std::optional<daemon_address> fake_provider::find(const std::string&) const {
   return {};
 }

@@ -36,7 +36,6 @@ class fake_provider : public provider {
   later<bool> kill(std::string handle) override;
   later<bool> destroy(std::string handle) override;
   later<sandbox_look> inspect(std::string handle) override;
-  later<std::vector<std::string>> prune(std::vector<std::string> known) override;
   std::optional<daemon_address> find(const std::string& handle) const override;
   std::vector<std::pair<std::uint64_t, egress_record>> egress(const std::string&,
                                                               std::uint64_t) const override {

@@ -263,43 +263,6 @@ class provider_on_this_machine final : public local_provider {
     co_return out;
   }
 
-  later<std::vector<std::string>> prune(std::vector<std::string> known) override {
-    std::vector<std::string> out;
-    std::error_code ec;
-    std::vector<parts> found;
-    for (fs::recursive_directory_iterator
-             it(options_.data, fs::directory_options::skip_permission_denied, ec),
-         end;
-         !ec && it != end; it.increment(ec)) {
-      const auto name = it->path().filename();
-      if (it->path().parent_path().filename() == "sandbox" &&
-          fs::exists(it->path() / "run" / "intent.json")) {
-        const auto text = json::parse(read_file(it->path() / "run" / "intent.json"), nullptr, false);
-        if (text.is_object()) found.push_back({text.value("key", ""), text.value("life", "")});
-        it.disable_recursion_pending();
-      } else if (name == "work" || name == "mirrors" || name == "trash" || name == "tools") {
-        it.disable_recursion_pending();  // nothing of ours below, and maybe a million files
-      }
-    }
-    for (const auto& p : found) {
-      const auto handle = handle_of(p.sandbox, p.nonce);
-      if (std::find(known.begin(), known.end(), handle) != known.end()) continue;
-      auto gone = co_await destroy(handle);
-      if (!gone) co_return gone.error();
-      if (*gone) out.push_back(handle);
-    }
-    // Claims whose tree went in a crash's moment.
-    for (fs::directory_iterator it(claims(), ec), end; !ec && it != end; it.increment(ec)) {
-      const auto p = split(read_file(it->path()));
-      if (p && !is_mine(*p) &&
-          std::find(known.begin(), known.end(), handle_of(p->sandbox, p->nonce)) == known.end()) {
-        std::error_code ignored;
-        fs::remove(it->path(), ignored);
-      }
-    }
-    co_return out;
-  }
-
   std::optional<daemon_address> find(const std::string& handle) const override {
     const auto p = split(handle);
     if (!p || !is_mine(*p)) return {};

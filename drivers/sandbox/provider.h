@@ -104,9 +104,6 @@ class provider {
   virtual later<bool> destroy(std::string handle) = 0;
   // not_found when nothing of it is there.
   virtual later<sandbox_look> inspect(std::string handle) = 0;
-  // Destroys everything of this provider whose handle is not among `known`; gives the handles of what it
-  // destroyed.
-  virtual later<std::vector<std::string>> prune(std::vector<std::string> known) = 0;
   // Where its daemon answers. Any thread, never waits.
   virtual std::optional<daemon_address> find(const std::string& handle) const = 0;
   // What went out through its proxy since the number `after`; each with its own number.

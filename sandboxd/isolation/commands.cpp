@@ -1,18 +1,23 @@
 #include "sandboxd/isolation/commands.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include <fstream>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "sandboxd/isolation/init.h"
+#include "sandboxd/isolation/leftovers.h"
 #include "sandboxd/isolation/probe.h"
 #include "sandboxd/isolation/reap.h"
 
 namespace troupe::sandboxd {
 namespace {
+
+constexpr std::size_t listed_traces = 2000;  // so that the answer stays under 1 MiB
 
 void print(const nlohmann::json& value) {
   puts(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -30,6 +35,26 @@ int run_reap(const std::string& file, bool files) {
     return 1;
   }
   print({{"ok", true}, {"was_alive", result->was_alive}, {"was_there", result->was_there}});
+  return 0;
+}
+
+int remove_traces(const std::string& file) {
+  std::ifstream in(file);
+  const auto list = nlohmann::json::parse(in, nullptr, false);
+  if (!list.is_array()) {
+    print({{"ok", false}, {"errno", EINVAL}, {"text", file + " is no JSON list"}});
+    return 1;
+  }
+  auto removed = nlohmann::json::array(), failed = nlohmann::json::array();
+  for (auto one : list) {
+    if (auto gone = remove_trace(trace_from_json(one)); gone) {
+      removed.push_back(std::move(one));
+    } else {
+      one["text"] = gone.error().text + ": " + strerrordesc_np(gone.error().number);
+      failed.push_back(std::move(one));
+    }
+  }
+  print({{"ok", true}, {"removed", std::move(removed)}, {"failed", std::move(failed)}});
   return 0;
 }
 
@@ -81,6 +106,27 @@ void add_isolation_commands(CLI::App& app, make_service service, int& exit_code)
     command->add_option("--spec", options->spec, "The spec, a JSON file")->required();
     command->add_flag("--files", options->files, "Remove its files too");
     command->callback([options, &exit_code] { exit_code = run_reap(options->spec, options->files); });
+  }
+  {
+    struct leftover_options {
+      std::string data, remove;
+    };
+    auto options = std::make_shared<leftover_options>();
+    auto* command = app.add_subcommand("leftovers", "What sandboxes have in the world");
+    command->add_option("--data", options->data, "The data folder whose sandboxes")
+        ->check(CLI::ExistingDirectory);
+    command->add_option("--remove", options->remove, "Remove those of this JSON list instead");
+    command->require_option(1);
+    command->callback([options, &exit_code] {
+      if (!options->remove.empty()) {
+        exit_code = remove_traces(options->remove);
+        return;
+      }
+      auto found = nlohmann::json::array();
+      for (const auto& one : find_traces(options->data))
+        if (found.size() < listed_traces) found.push_back(to_json(one));
+      print({{"ok", true}, {"more", found.size() == listed_traces}, {"found", std::move(found)}});
+    });
   }
   {
     auto canary = std::make_shared<std::string>();

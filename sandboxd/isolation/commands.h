@@ -1,5 +1,5 @@
 // The subcommands of `sandboxd` that make and end local sandboxes: supervise, init, probe, reap,
-// inside-check.
+// leftovers, inside-check.
 #pragma once
 
 #include "sandboxd/isolation/supervise.h"

@@ -1,11 +1,15 @@
 // One contract, held by every provider; and what only the local one promises.
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <set>
 #include <thread>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -15,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "drivers/sandbox/fake_provider.h"
+#include "drivers/sandbox/leftovers.h"
 #include "drivers/sandbox/local_provider.h"
 
 using namespace troupe;
@@ -59,6 +64,8 @@ class loop {
   std::vector<std::thread> threads_;
 };
 
+const is_known nobody = [](const auto&, const auto&) { return false; };
+
 struct local_world {
   local_world() {
     char name[] = "/tmp/troupe-local-XXXXXX";
@@ -67,7 +74,7 @@ struct local_world {
     provider = make();
   }
   ~local_world() {
-    if (provider) (void)threads.wait(provider->prune({}));
+    if (fs::exists(data)) (void)prune({.sandboxd = SANDBOXD_PROGRAM, .data = data}, nobody);
     provider.reset();
     http->close();
     fs::remove_all(data);
@@ -142,18 +149,10 @@ void keeps_the_contract(loop& threads, provider& p) {
   CHECK_FALSE(started->adopted);
   CHECK(threads.wait(p.inspect(handle))->state == "running");
 
-  CHECK(threads.wait(p.prune({handle}))->empty());
   CHECK(*threads.wait(p.destroy(handle)));
   CHECK_FALSE(*threads.wait(p.destroy(handle)));
   CHECK(threads.wait(p.inspect(handle)).error().why.code == "not_found");
   CHECK(threads.wait(p.pause(handle)).error().why.code == "not_found");
-
-  auto left = threads.wait(p.create(wanted("b3")));
-  REQUIRE(left);
-  const auto pruned = threads.wait(p.prune({}));
-  REQUIRE(pruned->size() == 1);
-  CHECK(pruned->at(0) == left->handle);
-  CHECK(threads.wait(p.prune({}))->empty());
 }
 
 }  // namespace
@@ -292,4 +291,140 @@ TEST_CASE("a uid outside of the range and a mount of no mirror are refused") {
   what.uid = 0;
   if (w.provider->tier() == "namespaces+uid")
     CHECK(w.threads.wait(w.provider->create(what)).error().why.code == "invalid");
+}
+
+namespace {
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Whoever inherits its end may not have taken note of it yet.
+bool lives(pid_t pid) {
+  const auto stat = text_of("/proc/" + std::to_string(pid) + "/stat");
+  const auto close = stat.rfind(')');
+  return close != std::string::npos && stat.find_first_of("ZX", close) != close + 2;
+}
+
+// As it will be in a while: what is younger than a minute may be in the making.
+void age(const fs::path& file) {
+  const timespec times[2] = {{::time(nullptr) - 120, 0}, {::time(nullptr) - 120, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, file.c_str(), times, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+// "what where" of each thing, of those that concern this test.
+std::set<std::string> told(const nlohmann::json& found, const fs::path& data) {
+  std::set<std::string> out;
+  for (const auto& one : found)
+    if (const auto where = one.value("where", ""); where.starts_with(data.string()))
+      out.insert(one.value("what", "") + " " + where.substr(data.native().size() + 1));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("what no row knows of sandboxes is found and ended, and what one knows is left alone") {
+  local_world w;
+  if (!w.isolates()) return;
+  const auto kept = w.threads.wait(w.provider->create(wanted("b1")));
+  const auto lost = w.threads.wait(w.provider->create(wanted("b2", 1'500'100'001)));
+  REQUIRE(kept);
+  REQUIRE(lost);
+  const auto b2 = w.data / "org/acme/sandbox/b2", b4 = w.data / "org/acme/sandbox/b4";
+  const auto record = nlohmann::json::parse(text_of(b2 / "run" / "supervisor.json"));
+  std::set<std::string> left = {"sandbox org/acme/sandbox/b2"};
+  // A folder without an intent, with what a person mounted into it; a socket, a claim and a control group of
+  // nobody.
+  fs::create_directories(b4 / "work" / "mounted");
+  left.insert("folder org/acme/sandbox/b4");
+  const bool mounts =
+      ::geteuid() == 0 && ::mount("none", (b4 / "work" / "mounted").c_str(), "tmpfs", 0, "") == 0;
+  if (mounts) left.insert("mount org/acme/sandbox/b4/work/mounted");
+  for (const auto* name : {"sockets/stray.sock", "sandbox-uids/1"}) {
+    fs::create_directories((w.data / name).parent_path());
+    std::ofstream(w.data / name) << "local:org/acme/sandbox/b9#gone";
+    age(w.data / name);
+  }
+  left.insert({"socket sockets/stray.sock", "claim sandbox-uids/1"});
+  std::ofstream(w.data / "sockets/new.sock") << "";  // in the making, as far as anybody can tell
+  if (w.provider->tier() == "namespaces+uid")
+    for (const auto& file : fs::directory_iterator(w.data / "sandbox-uids"))
+      if (text_of(file).find("b2") != std::string::npos) {
+        age(file);
+        left.insert("claim sandbox-uids/" + file.path().filename().string());
+      }
+
+  const is_known rows = [&](const std::string& sandbox, const std::string& life) {
+    return sandbox == "org/acme/sandbox/b1" && (life.empty() || life == "nonce-of-b1");
+  };
+  const auto seen = prune({.sandboxd = SANDBOXD_PROGRAM, .data = w.data, .dry_run = true}, rows);
+  REQUIRE(seen);
+  CHECK(told(seen->found, w.data) == left);
+  CHECK(w.threads.wait(w.provider->inspect(lost->handle))->state == "running");
+
+  const auto done = prune({.sandboxd = SANDBOXD_PROGRAM, .data = w.data}, rows);
+  REQUIRE(done);
+  CHECK(told(done->found, w.data) == left);
+  CHECK(done->failed.empty());
+  CHECK_FALSE(fs::exists(b2));
+  CHECK_FALSE(fs::exists(b4));
+  CHECK_FALSE(fs::exists(w.data / "sockets/stray.sock"));
+  CHECK(fs::exists(w.data / "sockets/new.sock"));
+  CHECK(text_of("/proc/self/mountinfo").find(b4.string()) == std::string::npos);
+  for (const auto* who : {"supervisor", "init"}) CHECK_FALSE(lives(record.at(who).at("pid").get<pid_t>()));
+  for (const auto& group : record.at("groups")) CHECK_FALSE(fs::exists(group.get<std::string>()));
+  CHECK(w.threads.wait(w.provider->inspect(kept->handle))->state == "running");
+  CHECK(prune({.sandboxd = SANDBOXD_PROGRAM, .data = w.data}, rows)->found.empty());
+}
+
+TEST_CASE(
+    "a supervisor whose folder was taken away is ended with all that it held, and nobody else's with it") {
+  local_world w, other;
+  if (!w.isolates()) return;
+  const auto made = w.threads.wait(w.provider->create(wanted("b1")));
+  const auto orphan = other.threads.wait(other.provider->create(wanted("b2", 1'500'100'001)));
+  REQUIRE(made);
+  REQUIRE(orphan);
+  const auto run = other.data / "org/acme/sandbox/b2/run";
+  const auto record = nlohmann::json::parse(text_of(run / "supervisor.json"));
+  const auto pid = record.at("supervisor").at("pid").get<pid_t>();
+  fs::remove_all(other.data);
+  const auto prune_w = [&](bool whole_machine) {
+    const is_known all = [](const auto&, const auto&) { return true; };
+    auto done = prune({.sandboxd = SANDBOXD_PROGRAM, .data = w.data, .whole_machine = whole_machine}, all);
+    REQUIRE(done);
+    return done->found;
+  };
+  CHECK(prune_w(false).empty());
+  CHECK(lives(pid));
+  CHECK(told(prune_w(true), other.data) ==
+        std::set<std::string>{"process org/acme/sandbox/b2/run/intent.json"});
+  CHECK_FALSE(lives(pid));
+  CHECK_FALSE(lives(record.at("init").at("pid").get<pid_t>()));
+  for (const auto& group : record.at("groups")) CHECK_FALSE(fs::exists(group.get<std::string>()));
+  CHECK(w.threads.wait(w.provider->inspect(made->handle))->state == "running");
+}
+
+TEST_CASE("a control group that has been empty for a minute is removed; a fresh one and one in use are not") {
+  local_world w;
+  if (!w.isolates()) return;
+  const auto made = w.threads.wait(w.provider->create(wanted()));
+  REQUIRE(made);
+  const auto record = nlohmann::json::parse(text_of(w.data / "org/acme/sandbox/b1/run" / "supervisor.json"));
+  if (record.at("groups").empty()) return;  // as a user without groups of its own
+  const fs::path used = record.at("groups")[0].get<std::string>();
+  const auto fresh = used.parent_path() / ("sb-" + std::to_string(::getpid()) + "fresh"),
+             old = used.parent_path() / ("sb-" + std::to_string(::getpid()) + "old");
+  fs::create_directory(fresh);
+  fs::create_directory(old);
+  age(old);
+  age(used);
+  const auto done = prune({.sandboxd = SANDBOXD_PROGRAM, .data = w.data, .whole_machine = true},
+                          [](const auto&, const auto&) { return true; });
+  REQUIRE(done);
+  CHECK(fs::exists(fresh));
+  CHECK_FALSE(fs::exists(old));
+  CHECK(fs::exists(used));
+  fs::remove(fresh);
 }
