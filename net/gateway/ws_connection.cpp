@@ -254,6 +254,7 @@ asio::awaitable<void> ws_connection::subscribing(std::shared_ptr<topic> t, std::
   auto why = co_await called_back<std::optional<problem>>(ask);
   if (*why && (*why)->status == 404 && !again && co_await context_->brought_about(of, by_))
     why = co_await called_back<std::optional<problem>>(ask);
+  while (std::exchange(t->ask_again, false)) why = co_await called_back<std::optional<problem>>(ask);
   auto current = topics_.find(t->name);
   bool replaced = current == topics_.end() || current->second.to != t;
   if (*why) {
@@ -413,12 +414,17 @@ void ws_connection::recheck() {
   });
 }
 
-// Every subscription is asked for again: the host says what is still allowed.
+// Every subscription is asked for again: the host says what is still allowed. One that waits for its first answer
+// keeps its place, as a reader in its stead would send frames before the reply.
 void ws_connection::standing_changed() {
   std::vector<std::shared_ptr<topic>> all;
   for (const auto& [name, one] : topics_) all.push_back(one.to);
   for (const auto& t : all) {
     const auto& name = t->name;
+    if (!t->ready) {
+      t->ask_again = true;
+      continue;
+    }
     if (auto s = std::dynamic_pointer_cast<snapshot_topic>(t)) {
       auto again = std::make_shared<snapshot_topic>(name, s->of, s->patches, *context_);
       again->sent = s->sent;

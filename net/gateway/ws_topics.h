@@ -40,6 +40,8 @@ class topic {
   on_dirty dirty;
   // Frames go out only after the reply to the subscribe; on the strand.
   bool ready = false;
+  // The reader's standing changed while the host was being asked: the answer may be of before. On the strand.
+  bool ask_again = false;
   // True while it stands in its connection's list of what has something to send.
   std::atomic<bool> listed{false};
 

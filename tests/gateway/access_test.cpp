@@ -1,4 +1,5 @@
 // What the gateway asks of whoever comes, over every route that there is.
+#include <future>
 #include <set>
 
 #include <doctest/doctest.h>
@@ -33,4 +34,28 @@ TEST_CASE("every route but those named here asks for a proof of who one is, and 
     ++asked;
   }
   CHECK(asked > 20);
+}
+
+TEST_CASE("a subscribe during which the standing of its reader changes is answered before its first frame") {
+  std::promise<std::function<void(bool)>> held;
+  served s([&](gateway::gateway_options& o) {
+    o.materialize = [&](const key& k, const std::string&, std::function<void(bool)> done) {
+      k.id() == "lazy" ? held.set_value(done) : done(false);
+    };
+  });
+  talker reader(s, "ada-token");
+  reader.say({{"op", "subscribe"}, {"id", "1"}, {"topic", "org/acme/note/lazy#lines"}, {"after", 0}});
+  auto asked = held.get_future();
+  REQUIRE(asked.wait_for(patience) == std::future_status::ready);
+  s.who.set_role("ada-token", "other", "member");
+  reader.say({{"op", "ping"}, {"id", "2"}});
+  CHECK(reader.hear("reply")["id"] == "2");
+  s.make("org.make", {{"id", "lazy"}}, "org/acme/note/lazy");
+  s.post("/v1/actors/org/acme/note/lazy/commands/note.add", {{"count", 1}});
+  asked.get()(true);
+  auto answer = reader.hear();
+  CHECK(answer["op"] == "reply");
+  CHECK(answer["id"] == "1");
+  CHECK(answer["ok"] == true);
+  CHECK(reader.hear()["op"] == "entries");
 }
