@@ -112,6 +112,9 @@ void make_backup(context& c, const options& o) {
                          c.out.paint(style::bold, plain(made.value("at", "")))));
   c.out.line(fmt::format("  {} actors: {} copied ({}), {} as before; messages between actors waited {} ms",
                          n("actors"), n("copied"), bytes(n("bytes")), n("unchanged"), n("held_ms")));
+  for (const auto& k : made.value("damaged", json::array()))
+    c.out.line(fmt::format("  {} {} is broken and was copied as it is: `troupe verify` says what is wrong",
+                           c.out.paint(style::red, "✘"), plain(k.get<std::string>())));
 }
 
 void check_audit(const key& k, storage::reader& db, const std::function<void(std::string)>& broken) {

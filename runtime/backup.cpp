@@ -106,6 +106,7 @@ class copier {
     result_.at = place_ / name_;
     nlohmann::json about{
         {"format", backup_format}, {"made_at", to_ms(system_clock().now())}, {"actors", result_.actors}};
+    for (const auto& k : result_.damaged) about["damaged"].push_back(k.str());
     std::ofstream(work_ / manifest) << about.dump() << '\n';
     sync_tree(work_);
     fs::rename(work_, result_.at);
@@ -138,7 +139,8 @@ class copier {
       }
     } catch (const storage::error& e) {
       if (e.kind() == storage::failure::missing) return;  // deleted meanwhile
-      throw;
+      if (e.kind() != storage::failure::corrupt) throw;
+      copy_damaged(k);
     }
     // What drivers keep beside it: saved work, say.
     std::error_code ec;
@@ -155,6 +157,19 @@ class copier {
         result_.bytes += e.file_size();
       }
     }
+  }
+
+  // One broken file is no reason to be without a copy of all the others.
+  void copy_damaged(const key& k) {
+    const auto from = data_ / k.str(), to = work_ / "data" / k.str();
+    fs::create_directories(to);
+    for (const auto* name : {"actor.sqlite", "actor.sqlite-wal"})
+      if (fs::exists(from / name))
+        fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
+    taken_[k] = true;
+    result_.bytes += fs::file_size(to / "actor.sqlite");
+    std::erase(result_.damaged, k);
+    result_.damaged.push_back(k);
   }
 
   const fs::path data_, place_;
@@ -229,8 +244,11 @@ std::vector<fs::path> backups_in(const fs::path& place) {
 }
 
 nlohmann::json to_json(const backup_result& r) {
+  auto damaged = nlohmann::json::array();
+  for (const auto& k : r.damaged) damaged.push_back(k.str());
   return {{"at", r.at.string()},      {"actors", r.actors}, {"copied", r.copied},
-          {"unchanged", r.unchanged}, {"bytes", r.bytes},   {"held_ms", r.held.count()}};
+          {"unchanged", r.unchanged}, {"bytes", r.bytes},   {"damaged", std::move(damaged)},
+          {"held_ms", r.held.count()}};
 }
 
 }  // namespace troupe

@@ -36,6 +36,9 @@ struct backup_result {
   std::filesystem::path at;
   std::size_t actors = 0, copied = 0, unchanged = 0;
   std::uintmax_t bytes = 0;  ///< copied
+  /// Those whose files are broken: they were copied as they are, and are quarantined again where they are
+  /// restored.
+  std::vector<key> damaged;
   /// How long messages between actors waited.
   std::chrono::milliseconds held{0};
 };

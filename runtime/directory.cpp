@@ -55,6 +55,23 @@ void directory::clean_end() {
   db_.run("UPDATE runs SET clean = 1");
 }
 
+std::map<std::string, int> directory::components() {
+  std::lock_guard lock(mutex_);
+  std::map<std::string, int> all;
+  db_.each("SELECT name, version FROM components", [&](const storage::row& r) {
+    all[r.get<std::string>(0)] = static_cast<int>(r.get<std::int64_t>(1));
+  });
+  return all;
+}
+
+void directory::components(const std::map<std::string, int>& all) {
+  std::lock_guard lock(mutex_);
+  storage::transaction t(db_);
+  for (const auto& [name, version] : all)
+    db_.run("INSERT OR REPLACE INTO components VALUES (?, ?)", name, version);
+  t.commit();
+}
+
 directory::~directory() = default;
 
 fs::path directory::folder(const key& k) const {

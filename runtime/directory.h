@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -61,6 +62,10 @@ class directory {
   std::vector<std::pair<key, int>> recover(const std::set<std::string>& crashed);
   /// Sleeping actors whose timer is due; clears their alarm, they read their own file.
   std::vector<key> due(timestamp now, std::size_t limit);
+
+  /// The versions of tables that files may have, by component.
+  std::map<std::string, int> components();
+  void components(const std::map<std::string, int>&);
 
   /// All files are closed: what the rows say holds.
   void clean_end();

@@ -7,6 +7,7 @@
 
 #include "runtime/cell_parts.h"
 #include "runtime/host_core.h"
+#include "runtime/upgrade.h"
 
 namespace troupe {
 
@@ -197,6 +198,7 @@ host::~host() {
   impl_->stop();
 }
 void host::start() {
+  prepare_upgrade(*this);
   impl_->start();
 }
 void host::stop() {

@@ -137,7 +137,9 @@ class host {
   host(const host&) = delete;
   host& operator=(const host&) = delete;
 
-  /// Wakes exactly the actors of the recovery list; answers at once, they resume in the background.
+  /// Wakes exactly the actors of the recovery list; answers at once, they resume in the background. The first
+  /// start with newer tables makes a backup before (runtime/upgrade.h) and lasts as long; throws
+  /// storage::error, with nothing changed, when there cannot be one or a newer program has served the folder.
   void start();
   /// Stops accepting (503 `shutting_down`), lets turns in flight commit, closes every file. Idempotent.
   void stop();
@@ -198,6 +200,7 @@ class host {
  private:
   friend class inspector;
   friend backup_result back_up(host&, const std::filesystem::path&, const backup_options&);
+  friend void prepare_upgrade(host&);
   class impl;
   host_core& core() const;
   std::unique_ptr<impl> impl_;

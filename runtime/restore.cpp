@@ -1,5 +1,6 @@
 #include <fstream>
 #include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -28,7 +29,8 @@ fs::path backup_meant(const fs::path& given) {
   return all.back();
 }
 
-void check_format(const fs::path& backup) {
+// Checks the format; answers whose files were broken when the backup was made.
+std::set<key> damaged_in(const fs::path& backup) {
   std::ifstream file(backup / "backup.json");
   const auto about = nlohmann::json::parse(file, nullptr, false);
   if (!about.is_object() || about.value("format", 0) != known_backup_format) {
@@ -36,6 +38,10 @@ void check_format(const fs::path& backup) {
         backup,
         "its backup.json is not of this version of troupe; use the one that wrote it, or a later one");
   }
+  std::set<key> damaged;
+  for (const auto& k : about.value("damaged", nlohmann::json::array()))
+    if (auto parsed = key::parse(k.get<std::string>())) damaged.insert(std::move(*parsed));
+  return damaged;
 }
 
 // All columns of `table` that hold incarnations of others.
@@ -85,7 +91,7 @@ resumed begin_new_life(const fs::path& file, const names& now) {
 
 restore_result restore(const fs::path& given, const fs::path& wanted, const backup_options& o) {
   const auto backup = backup_meant(given);
-  check_format(backup);
+  const auto damaged = damaged_in(backup);
   const auto data = fs::absolute(wanted).lexically_normal();
   if (fs::exists(data) && !fs::is_empty(data))
     refuse_restore(data, "there is something in that folder already; name one that is not there");
@@ -105,6 +111,7 @@ restore_result restore(const fs::path& given, const fs::path& wanted, const back
   };
   names now;
   for (const auto& k : keys) {
+    if (damaged.contains(k)) continue;
     storage::reader db(work / k.str() / "actor.sqlite");
     for (const auto& row : db.run("SELECT incarnation FROM rt_meta").rows)
       now[std::get<std::string>(row[0])] = random_ids().incarnation();
@@ -113,6 +120,11 @@ restore_result restore(const fs::path& given, const fs::path& wanted, const back
     directory dir(work, storage::durability::normal);
     for (std::size_t n = 0; n < keys.size(); ++n) {
       report("actors", n);
+      if (damaged.contains(keys[n])) {
+        dir.live(keys[n], {random_ids().incarnation(), 0}, system_clock().now());
+        dir.quarantine(keys[n], "its file was broken already when the backup was made");
+        continue;
+      }
       const auto r = begin_new_life(dir.file(keys[n]), now);
       dir.live(keys[n], r.at, from_ms(r.created_at));
       if (r.has_work)

@@ -155,6 +155,10 @@ CREATE TABLE runs (
 );
 INSERT INTO runs VALUES (1, 0, 1, 1);
 CREATE TABLE awake (key TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
+)sql"},
+                                                  {2, R"sql(
+-- The tables that actors' files may have by now: of the newest program that was started on this folder.
+CREATE TABLE components (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 )sql"}};
 
 }  // namespace

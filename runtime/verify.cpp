@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "runtime/kind.h"
+#include "runtime/upgrade.h"
 
 namespace troupe {
 namespace {
@@ -267,7 +268,7 @@ std::vector<key> actors_in(const fs::path& data, const std::vector<std::string>&
   std::error_code ec;
   for (const auto& e : fs::directory_iterator(data, ec)) {
     const auto kind = e.path().filename().string();
-    if (kind == "trash" || !e.is_directory() || e.is_symlink()) continue;
+    if (kind == "trash" || e.path() == before_upgrade(data) || !e.is_directory() || e.is_symlink()) continue;
     if (kinds.empty() || std::ranges::find(kinds, kind) != kinds.end())
       find_actors(e.path(), kind, kinds, found);
   }

@@ -21,7 +21,7 @@ const folder = join(modules, ".tests", `${process.pid}`);
 mkdirSync(folder, { recursive: true });
 let failed = 0, passed = 0, skipped = 0;
 
-async function runOnce(outfile) {
+async function run(outfile) {
   const child = spawn(process.execPath, ["--enable-source-maps", "--test-reporter=spec", outfile],
     { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
@@ -39,13 +39,7 @@ for (const name of process.argv.slice(2)) {
   const outfile = join(folder, `${name}.mjs`);
   await build({ entryPoints: [join(here, `${name}.test.ts`)], outfile, bundle: true, platform: "node", format: "esm",
     target: "node18", packages: "external", sourcemap: "inline", logLevel: "warning" });
-  let ran = await runOnce(outfile);
-  if (ran.failed) {
-    // A browser has moods. What fails twice fails; what fails once is said, so that somebody looks at it.
-    const again = await runOnce(outfile);
-    if (!again.failed) console.log(`[flaky] ${name}: failed above, passed when it was run again`);
-    ran = again;
-  }
+  const ran = await run(outfile);
   passed += ran.passed;
   failed += ran.failed;
   skipped += ran.skipped;

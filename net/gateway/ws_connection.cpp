@@ -414,8 +414,8 @@ void ws_connection::recheck() {
   });
 }
 
-// Every subscription is asked for again: the host says what is still allowed. One that waits for its first answer
-// keeps its place, as a reader in its stead would send frames before the reply.
+// Every subscription is asked for again: the host says what is still allowed. One that waits for its first
+// answer keeps its place, as a reader in its stead would send frames before the reply.
 void ws_connection::standing_changed() {
   std::vector<std::shared_ptr<topic>> all;
   for (const auto& [name, one] : topics_) all.push_back(one.to);
