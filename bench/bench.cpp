@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 
 #include "bench/counter.h"
+#include "bench/crowd.h"
+#include "bench/lanes.h"
 #include "bench/load.h"
 #include "bench/measure.h"
 
@@ -28,6 +30,8 @@ struct options {
   int runs = 5;
   std::string only;
 
+  int crowd = 1'000'000;
+
   bool wants(const std::string& row) const { return only.empty() || row.starts_with(only); }
 };
 
@@ -36,20 +40,6 @@ std::unique_ptr<host> serve(const std::filesystem::path& data, storage::durabili
   auto h = std::make_unique<host>(host_options{.data = data, .kinds = {&counter(recording)}, .sync = sync});
   h->start();
   return h;
-}
-
-void open_counters(host& h, int count) {
-  std::atomic<int> left = count;
-  std::promise<void> all;
-  for (int i = 0; i < count; ++i)
-    h.command_as_host(
-        counter_key(i), "counter.open", json::object(), "open",
-        [&](reply r) {
-          if (!r.ok()) fmt::print(stderr, "could not make a counter: {}\n", r.error().detail);
-          if (--left == 0) all.set_value();
-        },
-        true);
-  all.get_future().wait();
 }
 
 /// Many files written by some threads, each its own share of them, a batch at a time.
@@ -226,8 +216,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.1, 600.0))
       ->capture_default_str();
   app.add_option("--runs", o.runs, "of each figure")->check(CLI::Range(1, 99))->capture_default_str();
-  app.add_option("--only", o.only,
-                 "rows that begin so: SYNC/ACTORS/IN-FLIGHT/RECORDING, messages, history, waking");
+  app.add_option(
+      "--only", o.only,
+      "rows that begin so: SYNC/ACTORS/IN-FLIGHT/RECORDING, messages, history, waking, crowd, lanes");
+  app.add_option("--crowd", o.crowd, "sleeping actors on disk; about 4.5 KB of disk each")
+      ->check(CLI::Range(2000, 10'000'000))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   fmt::print("{:<7} {:>6} {:>9} {:>9} {:>10} {:>24} {:>24} {:>6}\n", "sync", "actors", "in flight",
@@ -246,4 +240,6 @@ int main(int argc, char** argv) {
   if (o.wants("messages")) messages(o);
   if (o.wants("history")) history(o);
   if (o.wants("waking")) waking(o);
+  if (o.wants("crowd")) crowd(o.parent, o.crowd);
+  if (o.wants("lanes")) lanes(o.parent);
 }

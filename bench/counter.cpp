@@ -20,6 +20,10 @@ constexpr schema_file files[] = {
     {"counter.pass.body.json",
      R"({"type":"object","required":["to"],"additionalProperties":false,"properties":{"to":{"type":"string"}}})"},
     {"counter.pass.result.json", R"({"type":"object"})"},
+    {"counter.later.body.json", R"({"type":"object"})"},
+    {"counter.later.result.json", R"({"type":"object"})"},
+    {"counter.read.body.json", R"({"type":"object"})"},
+    {"counter.read.result.json", R"({"type":"object"})"},
     {"counter.open.body.json", R"({"type":"object"})"},
     {"counter.open.result.json", R"({"type":"object"})"},
     {"snapshot.json", R"({"type":"object"})"},
@@ -43,6 +47,10 @@ json snapshot(const view& v) {
   return {{"n", v.one<std::int64_t>("SELECT n FROM counter").value_or(0)}};
 }
 
+answer read(const view& v, const json&) {
+  return snapshot(v);
+}
+
 // A change of one counter as storage/changes.h encodes it.
 constexpr std::string_view one_change =
     "\x84\x61~\x67"
@@ -58,7 +66,9 @@ const kind& counter(bool recording) {
         .commands = {{"counter.open", from::host(), lane::interactive, open, {}, true},
                      {"counter.add", from::client("member") | from::kind("counter", 0), lane::interactive,
                       add},
+                     {"counter.later", from::client("member"), lane::background, add},
                      {"counter.pass", from::client("member"), lane::interactive, pass}},
+        .queries = {{"counter.read", "viewer", read}},
         .snapshot = snapshot,
         .record_changes = rows,
     };

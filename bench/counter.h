@@ -9,7 +9,8 @@
 namespace troupe::bench {
 
 /// One number. `counter.open` from the host makes it, `counter.add` from clients adds to it, `counter.pass`
-/// sends an add to another one through the outbox. `recording`: with the rows that each command changed.
+/// sends an add to another one through the outbox, `counter.later` is an add in the background lane,
+/// `counter.read` the query. `recording`: with the rows that each command changed.
 const kind& counter(bool recording = true);
 
 /// The same rows as a turn of `commands` times counter.add leaves, written without a runtime.

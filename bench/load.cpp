@@ -1,6 +1,9 @@
 #include "bench/load.h"
 
+#include <future>
 #include <thread>
+
+#include <fmt/format.h>
 
 #include "bench/measure.h"
 
@@ -8,6 +11,20 @@ namespace troupe::bench {
 
 key counter_key(int i) {
   return key("counter/c" + std::to_string(i));
+}
+
+void open_counters(host& h, int count) {
+  std::atomic<int> left = count;
+  std::promise<void> all;
+  for (int i = 0; i < count; ++i)
+    h.command_as_host(
+        counter_key(i), "counter.open", json::object(), "open",
+        [&](reply r) {
+          if (!r.ok()) fmt::print(stderr, "could not make a counter: {}\n", r.error().detail);
+          if (--left == 0) all.set_value();
+        },
+        true);
+  all.get_future().wait();
 }
 
 load::load(host& h, int actors, int in_flight, double for_seconds) : host_(h), alone_(in_flight == 1) {

@@ -11,6 +11,7 @@
 namespace troupe::bench {
 
 key counter_key(int i);
+void open_counters(host&, int count);
 
 /// Sends counter.add to `actors` counters for a time. With one command in flight the next goes out from the
 /// answer of the one before; with more they go out from a thread of their own, as those of other programs
