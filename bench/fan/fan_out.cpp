@@ -95,7 +95,11 @@ class audience {
 
   void heard(int client, std::string_view frame) {
     const auto found = frame.substr(0, 256).find("\"n\":");
-    if (found == std::string_view::npos) return;
+    if (found == std::string_view::npos) {
+      if (frame.find(R"("ok":false)") != std::string_view::npos)
+        throw std::runtime_error("refused: " + std::string(frame));
+      return;
+    }
     const std::uint64_t n = std::strtoull(frame.data() + found + 4, nullptr, 10);
     auto& last = seen_[static_cast<std::size_t>(client)];
     if (last != nothing && n <= last) throw std::runtime_error("a frame came twice or late");

@@ -41,6 +41,13 @@ bool is_address(std::string_view host) {
   return !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+std::vector<std::shared_ptr<wake_group>> groups_on(const wire::executor& ex, unsigned strands) {
+  std::vector<std::shared_ptr<wake_group>> all;
+  for (unsigned i = 0; i < strands; ++i)
+    all.push_back(std::make_shared<wake_group>(wire::executor(asio::make_strand(ex))));
+  return all;
+}
+
 std::string_view authority_of(std::string_view origin) {
   auto mark = origin.find("://");
   return mark == std::string_view::npos ? std::string_view() : origin.substr(mark + 3);
@@ -55,7 +62,8 @@ context::context(wire::executor ex, host& h, authenticator& p, gateway_options o
       options(std::move(o)),
       looking(h),
       backups(h, options.backup_also),
-      outgoing(executor) {}
+      outgoing(executor),
+      groups(groups_on(executor, strands_of_connections)) {}
 
 std::optional<caller> context::identify(const wire::request& r) const {
   std::optional<identified> found;
@@ -169,6 +177,12 @@ asio::awaitable<bool> context::brought_about(const key& k, const caller& by) {
   auto start = [&](auto done) { options.materialize(k, by.who.user, std::move(done)); };
   auto made = co_await called_back<bool>(start, wire::clock::now() + options.limits.materialize_timeout);
   co_return made.value_or(false);
+}
+
+std::shared_ptr<wake_group> context::group_of(const wire::executor& strand) const {
+  for (const auto& group : groups)
+    if (group->strand == strand) return group;
+  return std::make_shared<wake_group>(strand);
 }
 
 std::string context::next_connection_id() {

@@ -15,6 +15,7 @@
 #include "net/gateway/frame_cache.h"
 #include "net/gateway/gateway.h"
 #include "net/gateway/metrics.h"
+#include "net/gateway/wake_group.h"
 #include "net/wire/router.h"
 #include "runtime/inspect.h"
 
@@ -41,6 +42,8 @@ class context : public std::enable_shared_from_this<context> {
  public:
   // Inspection blocks on files; two threads bound how much of the disk it can keep busy.
   static constexpr unsigned inspection_threads = 2;
+  // As many as threads of a large machine can send at once.
+  static constexpr unsigned strands_of_connections = 16;
 
   context(wire::executor ex, host& h, authenticator& people, gateway_options options);
 
@@ -66,6 +69,7 @@ class context : public std::enable_shared_from_this<context> {
   asio::awaitable<bool> brought_about(const key& k, const caller& by);
 
   std::string next_connection_id();
+  std::shared_ptr<wake_group> group_of(const wire::executor& strand) const;
 
   const wire::executor executor;
   host& actors;
@@ -77,7 +81,8 @@ class context : public std::enable_shared_from_this<context> {
   frame_cache frames;
   wire::client outgoing;  // to the daemons of sandboxes
   asio::thread_pool blocking{inspection_threads};
-  std::vector<std::string> own_names;  // lower case; set before the server starts
+  const std::vector<std::shared_ptr<wake_group>> groups;  // one for each strand
+  std::vector<std::string> own_names;                     // lower case; set before the server starts
 
  private:
   std::mutex mutex_;

@@ -40,11 +40,13 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-wire::server_options server_options_of(const gateway_options& o) {
+wire::server_options server_options_of(const context& c) {
+  const auto& o = c.options;
   wire::server_options s;
   s.connections = o.limits.connections;
   s.body_bytes = o.limits.body_bytes;
   s.write_limit = o.limits.write_limit;
+  for (const auto& group : c.groups) s.strands.push_back(group->strand);
   if (o.log)
     s.on_fault = [log = o.log](std::string_view where, std::string_view what) {
       log("http", std::string(where) + ": " + std::string(what));
@@ -58,7 +60,7 @@ class gateway::impl {
  public:
   impl(wire::executor ex, host& h, authenticator& people, gateway_options options)
       : shared(std::make_shared<context>(ex, h, people, std::move(options))),
-        server(ex, make_service(), server_options_of(shared->options)) {
+        server(ex, make_service(), server_options_of(*shared)) {
     people.on_change([weak = std::weak_ptr(shared)] {
       if (auto c = weak.lock()) c->recheck_all();
     });

@@ -64,14 +64,12 @@ ws_connection::ws_connection(std::shared_ptr<context> c, caller by, wire::websoc
       by_(std::move(by)),
       socket_(std::move(socket)),
       id_(context_->next_connection_id()),
-      wake_(socket_.get_executor()),
+      group_(context_->group_of(socket_.get_executor())),
       room_(socket_.get_executor()) {}
 
 asio::awaitable<void> ws_connection::run() {
   auto self = shared_from_this();
   queue(encode(hello(*context_, by_.who)));
-  asio::co_spawn(
-      socket_.get_executor(), [self] { return self->send_loop(); }, asio::detached);
   while (auto message = co_await socket_.read()) {
     context_->counted.frame_received();
     if (!still_welcome()) break;
@@ -84,20 +82,29 @@ asio::awaitable<void> ws_connection::run() {
       co_await room_.wait();
   }
   over_ = true;
-  wake_.raise();
   topics_.clear();
 }
 
-asio::awaitable<void> ws_connection::send_loop() {
-  while (!over_) {
+void ws_connection::flush() {
+  woken_ = false;
+  while (!over_ && !untaken_) {
     auto frame = next_frame();
-    if (!frame) {
-      co_await wake_.wait();
-      continue;
-    }
+    if (!frame) return;
     context_->counted.frame_sent(frame->size());
-    if (!co_await socket_.write(frame)) break;
+    if (!socket_.send(frame)) return;
+    if (socket_.queued_messages() == 0) continue;
+    untaken_ = true;
+    asio::co_spawn(
+        socket_.get_executor(), [self = shared_from_this()] { return self->go_on_when_taken(); },
+        asio::detached);
   }
+}
+
+asio::awaitable<void> ws_connection::go_on_when_taken() {
+  auto self = shared_from_this();
+  const bool taken = co_await socket_.drained();
+  untaken_ = false;
+  if (taken) flush();
   room_.raise();
 }
 
@@ -138,6 +145,10 @@ wire::shared_bytes ws_connection::next_frame() {
   }
 }
 
+void ws_connection::wake() {
+  if (!woken_.exchange(true)) group_->add(shared_from_this());
+}
+
 void ws_connection::mark(const std::weak_ptr<topic>& weak) {
   auto t = weak.lock();
   if (!t || t->listed.exchange(true)) return;
@@ -145,7 +156,7 @@ void ws_connection::mark(const std::weak_ptr<topic>& weak) {
     std::lock_guard lock(dirty_mutex_);
     (t->is_stream() ? dirty_streams_ : dirty_snapshots_).push_back(t);
   }
-  wake_.raise();
+  wake();
 }
 
 asio::awaitable<void> ws_connection::take(const std::string& text) {
@@ -298,11 +309,27 @@ void ws_connection::unsubscribe(const json& message, const std::string& id) {
   answer_ok(id);
 }
 
-template <class Ask>
-asio::awaitable<void> ws_connection::asking(key to, std::string id, Ask ask) {
-  auto r = co_await called_back<reply>(ask);
-  if (!r->ok() && r->error().status == 404 && co_await context_->brought_about(to, by_))
-    r = co_await called_back<reply>(ask);
+void ws_connection::answer_to(question ask, key to, std::string id) {
+  ++in_flight_;
+  ask([self = shared_from_this(), ask, to, id](reply r) {
+    asio::post(self->socket_.get_executor(), [self, ask, to, id, r = std::move(r)]() mutable {
+      if (!r.ok() && r.error().status == 404) {
+        asio::co_spawn(
+            self->socket_.get_executor(), [self, ask, to, id, r] { return self->ask_of_new(ask, to, id, r); },
+            asio::detached);
+        return;
+      }
+      --self->in_flight_;
+      self->answer(id, r, to.str());
+    });
+  });
+}
+
+// Of an actor that is not there, though it may come to be because it is asked.
+asio::awaitable<void> ws_connection::ask_of_new(question ask, key to, std::string id, reply missing) {
+  auto self = shared_from_this();
+  std::optional<reply> r(std::move(missing));
+  if (co_await context_->brought_about(to, by_)) r = co_await called_back<reply>(ask);
   --in_flight_;
   answer(id, *r, to.str());
 }
@@ -349,12 +376,9 @@ void ws_connection::command(const json& message, const std::string& id) {
   if (auto* why = std::get_if<problem>(&read)) return answer_problem(id, *why, to_shown);
   auto& what = std::get<addressed>(read);
   client_command cmd{what.to, id, what.name, std::move(what.body), by_.who.user, what.timeout, id_};
-  auto ask = [c = context_, cmd](auto done) { c->actors.command(cmd, std::move(done)); };
-  ++in_flight_;
-  asio::co_spawn(
-      socket_.get_executor(),
-      [self = shared_from_this(), to = what.to, id, ask] { return self->asking(to, id, ask); },
-      asio::detached);
+  answer_to([c = context_,
+             cmd = std::move(cmd)](host::reply_handler done) { c->actors.command(cmd, std::move(done)); },
+            what.to, id);
 }
 
 void ws_connection::query(const json& message, const std::string& id) {
@@ -366,12 +390,9 @@ void ws_connection::query(const json& message, const std::string& id) {
   if (auto* why = std::get_if<problem>(&read)) return answer_problem(id, *why, to_shown);
   auto& what = std::get<addressed>(read);
   client_query q{what.to, what.name, std::move(what.body), by_.who.user, what.timeout};
-  auto ask = [c = context_, q](auto done) { c->actors.query(q, std::move(done)); };
-  ++in_flight_;
-  asio::co_spawn(
-      socket_.get_executor(),
-      [self = shared_from_this(), to = what.to, id, ask] { return self->asking(to, id, ask); },
-      asio::detached);
+  answer_to(
+      [c = context_, q = std::move(q)](host::reply_handler done) { c->actors.query(q, std::move(done)); },
+      what.to, id);
 }
 
 void ws_connection::answer(const std::string& id, const reply& r, std::string_view instance) {
@@ -392,7 +413,7 @@ void ws_connection::answer_problem(const std::string& id, const problem& why, st
 
 void ws_connection::queue(std::string text) {
   replies_.push_back(std::move(text));
-  wake_.raise();
+  flush();
 }
 
 bool ws_connection::still_welcome() {

@@ -22,7 +22,9 @@ enum ws_close_code : std::uint16_t {
   close_revoked = 4401,
 };
 
-class ws_connection final : public open_connection, public std::enable_shared_from_this<ws_connection> {
+class ws_connection final : public open_connection,
+                            public woken,
+                            public std::enable_shared_from_this<ws_connection> {
  public:
   // How long a revoked connection may take to close before it is cut.
   static constexpr std::chrono::milliseconds revoked_cut_after{500};
@@ -32,9 +34,11 @@ class ws_connection final : public open_connection, public std::enable_shared_fr
   // Reads until the connection is over.
   asio::awaitable<void> run();
   void recheck() override;  // any thread
+  // Sends what there is, as far as the reader takes it.
+  void flush() override;
 
  private:
-  asio::awaitable<void> send_loop();
+  asio::awaitable<void> go_on_when_taken();
   asio::awaitable<void> take(const std::string& text);
   void subscribe(const json& message, const std::string& id);
   void unsubscribe(const json& message, const std::string& id);
@@ -46,13 +50,16 @@ class ws_connection final : public open_connection, public std::enable_shared_fr
   asio::awaitable<void> subscribing(std::shared_ptr<topic> t, std::optional<revision_id> have, std::string id,
                                     bool again);
   std::optional<problem> watch_events(const std::shared_ptr<events_topic>& t);
-  template <class Ask>
-  asio::awaitable<void> asking(key to, std::string id, Ask ask);
+  // Asks the host by `ask(done)` and sends its reply.
+  using question = std::function<void(host::reply_handler)>;
+  void answer_to(question ask, key to, std::string id);
+  asio::awaitable<void> ask_of_new(question ask, key to, std::string id, reply missing);
 
   void add_topic(const std::shared_ptr<topic>& t);
   void drop_topic(const std::string& name);
   wire::shared_bytes next_frame();
   void mark(const std::weak_ptr<topic>& t);  // any thread
+  void wake();                               // any thread
 
   void answer(const std::string& id, const reply& r, std::string_view instance);
   void answer_ok(const std::string& id);
@@ -68,7 +75,7 @@ class ws_connection final : public open_connection, public std::enable_shared_fr
   caller by_;
   wire::websocket socket_;
   const std::string id_;
-  wire::signal wake_;  // something to send
+  const std::shared_ptr<wake_group> group_;
   wire::signal room_;  // replies have gone out
   std::deque<std::string> replies_;
   // A subscription keeps its topic, so a topic that kept its subscription would never end.
@@ -79,8 +86,11 @@ class ws_connection final : public open_connection, public std::enable_shared_fr
   std::map<std::string, following> topics_;
   std::size_t in_flight_ = 0;
   bool over_ = false;
+  bool untaken_ = false;      // the reader has not taken what was sent last
+  bool waiting_ = false;      // for it to do so
   bool streams_turn_ = true;  // a stream that is behind takes turns with snapshots
 
+  std::atomic<bool> woken_{false};  // it is in its group's list
   std::mutex dirty_mutex_;
   std::deque<std::weak_ptr<topic>> dirty_streams_;
   std::deque<std::weak_ptr<topic>> dirty_snapshots_;

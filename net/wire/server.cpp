@@ -110,7 +110,7 @@ struct server::impl : std::enable_shared_from_this<server::impl> {
   asio::awaitable<void> accept_loop(std::shared_ptr<Acceptor> acceptor) {
     using socket_type = typename Acceptor::protocol_type::socket;
     while (!context->stopping && acceptor->is_open()) {
-      socket_type s{executor(asio::make_strand(ex))};
+      socket_type s{next_strand()};
       error_code ec;
       co_await acceptor->async_accept(s, asio::redirect_error(asio::use_awaitable, ec));
       if (!acceptor->is_open() || ec == asio::error::operation_aborted) break;
@@ -123,6 +123,11 @@ struct server::impl : std::enable_shared_from_this<server::impl> {
       }
       begin(std::move(s));
     }
+  }
+
+  executor next_strand() {
+    const auto& shared = context->options.strands;
+    return shared.empty() ? executor(asio::make_strand(ex)) : shared[accepted++ % shared.size()];
   }
 
   template <class Socket>
@@ -217,6 +222,7 @@ struct server::impl : std::enable_shared_from_this<server::impl> {
   executor control;  // a strand: accepting and stopping
   std::shared_ptr<session_context> context;
   asio::steady_timer drained;
+  std::size_t accepted = 0;                    // on `control`
   std::vector<std::function<void()>> closers;  // on `control`, or before anything runs there
   std::vector<std::string> socket_files;
   std::mutex mutex;  // guards sessions; held for moments only

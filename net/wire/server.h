@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "net/wire/asio.h"
 #include "net/wire/message.h"
@@ -108,6 +109,9 @@ struct server_options {
       std::chrono::seconds(30);  // silence within a body, and per started MiB of it; then 408
   clock::duration idle_limit = std::chrono::seconds(75);   // keep-alive without a request; closed silently
   clock::duration write_limit = std::chrono::seconds(30);  // one write; then the connection is cut
+  // Connections run on these in turn, so that what concerns many of them is done in one go; empty: each has a
+  // strand of its own.
+  std::vector<executor> strands = {};
   // A fault of ours (a handler that threw, accept that failed): where it happened and what. Any thread.
   std::function<void(std::string_view where, std::string_view what)> on_fault = {};
 };

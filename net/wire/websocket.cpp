@@ -26,6 +26,22 @@ ws_close close_of(const error_code& ec) {
 
 }  // namespace
 
+// RFC 6455 section 5.2; RSV1 says compressed (RFC 7692).
+outgoing::outgoing(shared_bytes payload, bool is_text, bool is_deflated)
+    : bytes(std::move(payload)), text(is_text) {
+  head[0] = static_cast<unsigned char>(0x80 | (is_deflated ? 0x40 : 0) | (text ? 1 : 2));
+  const std::uint64_t size_of_payload = bytes->size();
+  const std::size_t wide = size_of_payload < 126 ? 0 : size_of_payload < 65536 ? 2 : 8;
+  head[1] = static_cast<unsigned char>(wide == 0 ? size_of_payload : wide == 2 ? 126 : 127);
+  for (std::size_t i = 0; i < wide; ++i)
+    head[head_size++] = static_cast<unsigned char>(size_of_payload >> 8 * (wide - 1 - i));
+}
+
+std::array<asio::const_buffer, 2> outgoing::unsent() const {
+  return {asio::buffer(head.data(), head_size) + sent,
+          asio::buffer(*bytes) + (sent > head_size ? sent - head_size : 0)};
+}
+
 websocket::impl::impl(executor s, const websocket_options& o, wire::peer p)
     : strand(std::move(s)),
       options(o),
@@ -98,15 +114,24 @@ asio::awaitable<std::optional<ws_message>> websocket::impl::read() {
   co_return message;
 }
 
-bool websocket::impl::enqueue(shared_bytes bytes, bool text) {
+bool websocket::impl::enqueue(shared_bytes bytes, bool text, bool deflated) {
   if (over || closing || deaf_peer_ || !bytes) return false;
   bool idle = queue.empty();
   // A lone message always fits, however long.
   if (!idle && (queue.size() > options.queue_messages || queued_bytes + bytes->size() > options.queue_bytes))
     return false;
-  queued_bytes += bytes->size();
-  queue.push_back({std::move(bytes), text});
+  outgoing message(std::move(bytes), text, deflated);
   ++accepted_;
+  if (idle && !pumping_) {
+    // Nearly always the kernel has room.
+    message.sent = write_now(message);
+    if (message.sent == message.size()) {
+      ++written_;
+      return true;
+    }
+  }
+  queued_bytes += message.bytes->size();
+  queue.push_back(std::move(message));
   if (!pumping_) {
     pumping_ = true;
     asio::co_spawn(
@@ -115,15 +140,21 @@ bool websocket::impl::enqueue(shared_bytes bytes, bool text) {
   return true;
 }
 
-asio::awaitable<bool> websocket::impl::write(shared_bytes bytes, bool text) {
+asio::awaitable<bool> websocket::impl::write(shared_bytes bytes, bool text, bool deflated) {
   auto self = shared_from_this();
-  while (!enqueue(bytes, text)) {
+  while (!enqueue(bytes, text, deflated)) {
     if (over || closing || deaf_peer_ || !bytes) co_return false;
     co_await changed();
   }
   auto mine = accepted_;
   while (written_ < mine && !over && !deaf_peer_) co_await changed();
   co_return written_ >= mine;
+}
+
+asio::awaitable<bool> websocket::impl::drained() {
+  auto self = shared_from_this();
+  while (!queue.empty() && !over && !deaf_peer_) co_await changed();
+  co_return !over && !deaf_peer_;
 }
 
 asio::awaitable<void> websocket::impl::pump() {
@@ -135,7 +166,7 @@ asio::awaitable<void> websocket::impl::pump() {
       // A wait that was cancelled too late must not cut the message after its own.
       if (self && self->write_timer_.expiry() <= clock::now()) self->cut();
     });
-    auto ec = co_await write_message(asio::buffer(*next.bytes), next.text);
+    auto ec = co_await write_message(next);
     write_timer_.cancel();
     if (ec && reading_) {
       deaf_peer_ = true;
@@ -242,6 +273,10 @@ bool websocket::send(std::string message, bool text) {
 
 bool websocket::send(shared_bytes message, bool text) {
   return impl_->enqueue(std::move(message), text);
+}
+
+asio::awaitable<bool> websocket::drained() {
+  return impl_->drained();
 }
 
 std::size_t websocket::queued_bytes() const {

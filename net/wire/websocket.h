@@ -79,6 +79,8 @@ class websocket {
   // queued.
   bool send(std::string message, bool text = true);
   bool send(shared_bytes message, bool text = true);
+  // Until nothing is queued any more. False: the connection is over.
+  asio::awaitable<bool> drained();
   std::size_t queued_bytes() const;  // includes the one being written
   std::size_t queued_messages() const;
 

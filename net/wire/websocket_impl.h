@@ -2,8 +2,8 @@
 // class. Private to this folder. Everything runs on the strand.
 #pragma once
 
+#include <array>
 #include <deque>
-#include <map>
 #include <memory>
 
 #include "net/wire/http_io.h"
@@ -12,6 +12,20 @@
 #include "net/wire/websocket.h"
 
 namespace troupe::wire {
+
+// A message on its way, with the head of a server's frame.
+struct outgoing {
+  outgoing(shared_bytes payload, bool is_text, bool is_deflated);
+
+  std::array<asio::const_buffer, 2> unsent() const;
+  std::size_t size() const { return head_size + bytes->size(); }
+
+  shared_bytes bytes;
+  bool text;
+  std::array<unsigned char, 10> head;
+  std::size_t head_size = 2;
+  std::size_t sent = 0;
+};
 
 struct websocket::impl : std::enable_shared_from_this<websocket::impl> {
   impl(executor strand, const websocket_options& options, wire::peer who);
@@ -25,8 +39,9 @@ struct websocket::impl : std::enable_shared_from_this<websocket::impl> {
 
   void start();
   asio::awaitable<std::optional<ws_message>> read();
-  bool enqueue(shared_bytes bytes, bool text);
-  asio::awaitable<bool> write(shared_bytes bytes, bool text);
+  bool enqueue(shared_bytes bytes, bool text, bool deflated = false);
+  asio::awaitable<bool> write(shared_bytes bytes, bool text, bool deflated = false);
+  asio::awaitable<bool> drained();
   asio::awaitable<void> close(std::uint16_t code, std::string reason);
   void cut();  // on the strand
 
@@ -39,18 +54,17 @@ struct websocket::impl : std::enable_shared_from_this<websocket::impl> {
   bool closing = false;  // close() has begun: nothing more is queued
   std::size_t queued_bytes = 0;
 
-  struct item {
-    shared_bytes bytes;
-    bool text;
-  };
-  std::deque<item> queue;  // its front is being written while `pumping`
+  bool deflates = false;       // server: both sides take messages that are compressed one by one
+  std::deque<outgoing> queue;  // its front is being written while `pumping`
 
  protected:
   // One step of Beast's stream each.
   virtual asio::awaitable<error_code> read_some(beast::flat_buffer& into) = 0;
   virtual bool message_done() const = 0;
   virtual bool got_text() const = 0;
-  virtual asio::awaitable<error_code> write_message(asio::const_buffer bytes, bool text) = 0;
+  // What is taken without waiting; the rest is write_message()'s.
+  virtual std::size_t write_now(const outgoing& message) = 0;
+  virtual asio::awaitable<error_code> write_message(const outgoing& message) = 0;
   virtual asio::awaitable<error_code> write_ping() = 0;
   virtual asio::awaitable<error_code> write_close(std::uint16_t code, const std::string& reason) = 0;
   virtual ws_close peer_close() const = 0;

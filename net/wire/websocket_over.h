@@ -8,6 +8,7 @@
 #include <boost/beast/websocket.hpp>
 
 #include "net/wire/websocket_impl.h"
+#include "net/wire/write_gate.h"
 
 namespace troupe::wire {
 
@@ -51,11 +52,13 @@ class websocket_over final : public websocket::impl {
     stream_.set_option(ws::stream_base::decorator([&](ws::response_type& answer) {
       for (const auto& [name, value] : options.extra) answer.insert(name, value);
       if (!chosen.empty()) answer.set(http::field::sec_websocket_protocol, chosen);
+      deflates = deflate_agreed(answer);
     }));
     error_code ec;
     co_await stream_.async_accept(head, asio::redirect_error(asio::use_awaitable, ec));
     forget_decorator();
     if (!ec) hear_control_frames();
+    server_ = true;
     co_return ec;
   }
 
@@ -99,10 +102,19 @@ class websocket_over final : public websocket::impl {
   bool message_done() const override { return stream_.is_message_done(); }
   bool got_text() const override { return stream_.got_text(); }
 
-  asio::awaitable<error_code> write_message(asio::const_buffer bytes, bool text) override {
+  // A server's frames are not masked: what is sent is the same for every client, and goes past Beast.
+  std::size_t write_now(const outgoing& message) override {
+    return server_ && stream_.is_open() ? stream_.next_layer().write_now(message.unsent()) : 0;
+  }
+
+  asio::awaitable<error_code> write_message(const outgoing& message) override {
     error_code ec;
-    stream_.text(text);
-    co_await stream_.async_write(bytes, asio::redirect_error(asio::use_awaitable, ec));
+    if (server_) {
+      if (stream_.is_open()) co_return co_await stream_.next_layer().write(message.unsent());
+      co_return ws::error::closed;
+    }
+    stream_.text(message.text);
+    co_await stream_.async_write(asio::buffer(*message.bytes), asio::redirect_error(asio::use_awaitable, ec));
     co_return ec;
   }
 
@@ -138,11 +150,19 @@ class websocket_over final : public websocket::impl {
     stream_.set_option(ws::stream_base::decorator([](ws::response_type&) {}));
   }
 
+  // Whether what was compressed once for all may be sent: each message by itself, with the largest window.
+  static bool deflate_agreed(const ws::response_type& answer) {
+    const beast::string_view agreed = answer[http::field::sec_websocket_extensions];
+    return agreed.find("permessage-deflate") != agreed.npos &&
+           agreed.find("server_max_window_bits") == agreed.npos;
+  }
+
   void hear_control_frames() {
     stream_.control_callback([this](ws::frame_type, beast::string_view) { heard(); });
   }
 
-  ws::stream<Next> stream_;
+  ws::stream<write_gate<Next>> stream_;
+  bool server_ = false;
 };
 
 }  // namespace troupe::wire
