@@ -78,9 +78,22 @@ gateway::sealing_key key_of(const fs::path& data) {
   return gateway::sealing_key::from_file(data / "secrets.key");
 }
 
-std::string url_of(const std::string& address, std::uint16_t port) {
-  return fmt::format("http://{}:{}", address.find(':') == std::string::npos ? address : "[" + address + "]",
-                     port);
+std::string url_of(const char* scheme, const std::string& address, std::uint16_t port) {
+  return fmt::format("{}://{}:{}", scheme,
+                     address.find(':') == std::string::npos ? address : "[" + address + "]", port);
+}
+
+std::vector<gateway::network> networks_of(const std::vector<std::string>& texts) {
+  std::vector<gateway::network> out;
+  for (const auto& text : texts) {
+    const auto one = gateway::network::parse(text);
+    if (!one) {
+      throw misused(fmt::format("--trusted-proxy {} is not a network", text),
+                    "for example --trusted-proxy 127.0.0.1 or --trusted-proxy 10.0.0.0/8");
+    }
+    out.push_back(*one);
+  }
+  return out;
 }
 
 std::vector<std::pair<std::uint16_t, drivers::host_port>> forwards_of(const std::vector<std::string>& texts) {
@@ -161,11 +174,17 @@ class instance::impl {
           fmt::format("--no-auth on {}: everybody who reaches it could do everything", options_.host),
           "leave out --no-auth, or listen on 127.0.0.1");
     }
+    if (options_.no_auth && !options_.trusted_proxies.empty()) {
+      throw misused(
+          "--no-auth with --trusted-proxy: everybody whom the proxy lets through could do everything",
+          "leave out one of them");
+    }
     if (const auto limit = raise_descriptors(); limit < least_descriptors) {
       throw failure(
           fmt::format("only {} descriptors may be open, and a server needs {}", limit, least_descriptors),
           check_descriptors().remedy);
     }
+    load_certificate();
     make_data_folder(options_.data);
     options_.data = fs::canonical(options_.data);
 
@@ -231,11 +250,19 @@ class instance::impl {
     const auto word = actors::make_secret("link");
     const auto hash = actors::hash_of_secret(word);
     command("access", "access.create_link", {{"user", first_user}, {"hash", hash}}, "link " + hash);
-    return sign_in_url(url_, word);
+    return sign_in_url(public_url_, word);
+  }
+
+  void reload_certificate() {
+    if (!certificate_ || !options_.log) return;
+    const auto wrong = certificate_->reload();
+    options_.log("tls",
+                 wrong ? wrong->text + "; the one before stays in use" : "the certificate was read again");
   }
 
   instance_options options_;
-  std::string url_, token_;
+  std::string url_, public_url_, token_;
+  std::shared_ptr<wire::certificate> certificate_;
   bool fresh_ = false;
 
   const std::string& tier() const { return world_->tier(); }
@@ -330,6 +357,7 @@ class instance::impl {
     g.allow_origins = options_.allow_origins;
     g.metrics_token = options_.metrics_token;
     g.secure_cookies = options_.secure_cookies;
+    g.trusted_proxies = networks_of(options_.trusted_proxies);
     g.secrets = secrets_.get();
     g.backup_also = backed_up_beside_actors();
     g.materialize = make_materializer(threads_->io().get_executor(), *host_);
@@ -343,13 +371,38 @@ class instance::impl {
     g.log = options_.log;
     gateway_ =
         std::make_unique<gateway::gateway>(threads_->io().get_executor(), *host_, *people_, std::move(g));
-    auto bound = gateway_->listen(options_.host, options_.port);
-    if (!bound) {
-      throw failure(
-          bound.error().text,
-          "another server may run there (troupe doctor says): stop it, or take another with --port");
+    const auto listen = [&](const std::string& address, std::uint16_t port,
+                            std::shared_ptr<wire::certificate> proof) {
+      auto bound = gateway_->listen(address, port, std::move(proof));
+      if (!bound) {
+        throw failure(
+            bound.error().text,
+            "another server may run there (troupe doctor says): stop it, or take another with --port");
+      }
+      return *bound;
+    };
+    const auto bound = listen(options_.host, options_.port, certificate_);
+    public_url_ = url_ = url_of(certificate_ ? "https" : "http", bound.host, bound.port);
+    if (certificate_) {
+      // The certificate names the server as people call it, which is not how this machine does.
+      const auto inside = listen("127.0.0.1", 0, {});
+      url_ = url_of("http", inside.host, inside.port);
+    } else if (!loopback(options_.host) && options_.trusted_proxies.empty() && options_.log) {
+      options_.log(
+          "http",
+          fmt::format("{} is reached without TLS: tokens and cookies pass readable by everybody on the "
+                      "way; give --tls-cert and --tls-key, or --trusted-proxy for one that speaks TLS",
+                      public_url_));
     }
-    url_ = url_of(bound->host, bound->port);
+  }
+
+  void load_certificate() {
+    if (options_.tls_cert.empty() != options_.tls_key.empty())
+      throw misused("--tls-cert and --tls-key go together", "give both, as PEM files");
+    if (options_.tls_cert.empty()) return;
+    auto loaded = wire::certificate::load(options_.tls_cert, options_.tls_key);
+    if (!loaded) throw failure(loaded.error().text);
+    certificate_ = *loaded;
   }
 
   // In this order, so that each is destroyed before what it stands on.
@@ -371,6 +424,12 @@ instance::instance(instance_options o) : impl_(std::make_unique<impl>(std::move(
 instance::~instance() = default;
 const std::string& instance::url() const {
   return impl_->url_;
+}
+const std::string& instance::public_url() const {
+  return impl_->public_url_;
+}
+void instance::reload_certificate() {
+  impl_->reload_certificate();
 }
 bool instance::fresh() const {
   return impl_->fresh_;

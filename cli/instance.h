@@ -25,6 +25,9 @@ struct instance_options {
   std::vector<std::string> allow_origins = {};
   std::string metrics_token = {};
   bool secure_cookies = false;
+  std::vector<std::string> trusted_proxies = {};  ///< networks, "10.0.0.0/8"
+  /// PEM files; with both, `host` and `port` speak TLS, and commands of this machine use a port of loopback.
+  std::string tls_cert = {}, tls_key = {};
   /// Everybody is the owner; on loopback only.
   bool no_auth = false;
   bool unsafe_no_isolation = false;
@@ -53,8 +56,10 @@ class instance {
   instance(const instance&) = delete;
   instance& operator=(const instance&) = delete;
 
-  /// http://127.0.0.1:7741
+  /// http://127.0.0.1:7741: where commands of this machine find it.
   const std::string& url() const;
+  /// Where people find it: the same, or with TLS https://HOST:7741.
+  const std::string& public_url() const;
   /// Whether this start made the data folder.
   bool fresh() const;
   /// For commands of the user who runs this: stored in the data folder, made when it is gone or revoked.
@@ -63,6 +68,8 @@ class instance {
   const std::string& token() const;
   /// Of the sandboxes that are made here: namespaces+uid, namespaces, landlock or none.
   const std::string& tier() const;
+  /// Reads the certificate and its key again; what is wrong with them is logged, and the old ones stay.
+  void reload_certificate();
   /// A new single-use link for the first user; empty with --no-auth.
   std::string sign_in_link();
 

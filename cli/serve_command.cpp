@@ -50,12 +50,12 @@ bool answers(const server_file& server) {
   }
 }
 
-/// Waits for SIGTERM or SIGINT, which every thread must have blocked.
-int wait_for_end(const sigset_t& ends) {
-  int signal = 0;
-  while (::sigwait(&ends, &signal) != 0) {
+/// Waits for SIGTERM or SIGINT; SIGHUP has the certificate read again. Every thread must have blocked them.
+void wait_for_end(const sigset_t& awaited, instance& running) {
+  for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
+    if (::sigwait(&awaited, &signal) != 0) continue;
+    if (signal == SIGHUP) running.reload_certificate();
   }
-  return signal;
 }
 
 void serve(context& c, options o) {
@@ -64,6 +64,8 @@ void serve(context& c, options o) {
   ::sigemptyset(&ends);
   ::sigaddset(&ends, SIGTERM);
   ::sigaddset(&ends, SIGINT);
+  // Without a certificate it goes on ending the server when its terminal is closed.
+  if (!o.instance.tls_cert.empty()) ::sigaddset(&ends, SIGHUP);
   // Before there are threads, so that all of them inherit it.
   ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
@@ -95,11 +97,13 @@ void serve(context& c, options o) {
   if (!o.keep_to_itself && !own.empty() && !second) left.write(own);
 
   const auto link = running.sign_in_link();
-  if (!c.print_json(
-          {{"url", running.url()}, {"data", data.string()}, {"tier", running.tier()}, {"link", link}}) &&
+  if (!c.print_json({{"url", running.public_url()},
+                     {"data", data.string()},
+                     {"tier", running.tier()},
+                     {"link", link}}) &&
       !o.quiet) {
-    c.out.line(
-        fmt::format("{}  {}", c.out.paint(style::bold, "troupe"), c.out.paint(style::cyan, running.url())));
+    c.out.line(fmt::format("{}  {}", c.out.paint(style::bold, "troupe"),
+                           c.out.paint(style::cyan, running.public_url())));
     c.out.line(fmt::format("  data folder  {}", data.string()));
     c.out.line(fmt::format("  sandboxes    {}", running.tier()));
     if (!link.empty()) {
@@ -117,7 +121,7 @@ void serve(context& c, options o) {
       o.ready,
       {{"url", running.url()}, {"token", running.token()}, {"link", link}, {"tier", running.tier()}});
 
-  wait_for_end(ends);
+  wait_for_end(ends, running);
   // A second signal means that the person does not want to wait.
   ::pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
   ::signal(SIGTERM, SIG_DFL);
@@ -146,7 +150,14 @@ void add_serve(CLI::App& app, context& c) {
   serve_app->add_option("--allow-origin", i.allow_origins,
                         "an origin whose pages may use the API; repeatable");
   serve_app->add_option("--metrics-token", i.metrics_token, "a token that opens /metrics and nothing else");
-  serve_app->add_flag("--secure-cookies", i.secure_cookies, "browsers come through a proxy that speaks TLS");
+  serve_app->add_option("--tls-cert", i.tls_cert,
+                        "speak TLS with this certificate and its chain (PEM); read again at SIGHUP");
+  serve_app->add_option("--tls-key", i.tls_key, "its key (PEM, mode 600)");
+  serve_app->add_option(
+      "--trusted-proxy", i.trusted_proxies,
+      "a network whose X-Forwarded-For, -Proto and -Host are believed (10.0.0.0/8); repeatable");
+  serve_app->add_flag("--secure-cookies", i.secure_cookies,
+                      "cookies over TLS only, also where no trusted proxy says that it speaks it");
   serve_app->add_flag("--no-auth", i.no_auth,
                       "everybody is the owner; on loopback only, where no sandbox reaches it");
   serve_app->add_flag("--unsafe-no-isolation", i.unsafe_no_isolation,

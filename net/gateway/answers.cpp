@@ -82,6 +82,13 @@ problem unauthorized() {
           "missing, unknown or no longer valid"};
 }
 
+problem too_many_attempts(std::chrono::seconds left) {
+  return too_many("too_many_attempts",
+                  "this address has given too many tokens, cookies or sign-in links that are none: wait " +
+                      std::to_string(left.count()) + " s",
+                  static_cast<int>(left.count()));
+}
+
 std::string etag_of(const revision_id& at) {
   return '"' + at.incarnation + '.' + std::to_string(at.revision) + '"';
 }

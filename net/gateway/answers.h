@@ -1,6 +1,7 @@
 // Problems and JSON as HTTP answers. Private to this folder.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ std::variant<key, problem> key_of(std::string_view text);
 
 problem hidden(const key&);
 problem unauthorized();
+problem too_many_attempts(std::chrono::seconds left);
 
 std::string etag_of(const revision_id&);
 // What a client says that it has, from an ETag or from `have`.

@@ -1,6 +1,7 @@
 #include "net/gateway/context.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "net/gateway/answers.h"
 #include "net/gateway/callback.h"
@@ -41,9 +42,10 @@ bool is_address(std::string_view host) {
   return !host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-std::vector<std::shared_ptr<wake_group>> groups_on(const wire::executor& ex, unsigned strands) {
+// One for each core: more would wake each other for fewer connections each, and send no faster.
+std::vector<std::shared_ptr<wake_group>> groups_on(const wire::executor& ex) {
   std::vector<std::shared_ptr<wake_group>> all;
-  for (unsigned i = 0; i < strands; ++i)
+  for (unsigned i = 0; i < std::max(2u, std::thread::hardware_concurrency()); ++i)
     all.push_back(std::make_shared<wake_group>(wire::executor(asio::make_strand(ex))));
   return all;
 }
@@ -63,7 +65,7 @@ context::context(wire::executor ex, host& h, authenticator& p, gateway_options o
       looking(h),
       backups(h, options.backup_also),
       outgoing(executor),
-      groups(groups_on(executor, strands_of_connections)) {}
+      groups(groups_on(executor)) {}
 
 std::optional<caller> context::identify(const wire::request& r) const {
   std::optional<identified> found;
@@ -83,12 +85,43 @@ wire::handler context::for_people(caller_handler h) {
   return [self = shared_from_this(), h = std::move(h)](wire::exchange& ex) -> asio::awaitable<void> {
     auto who = self->identify(ex.request());
     if (!who) {
-      auto why = unauthorized();
+      auto why = self->not_known(ex.request());
       co_await self->refuse(ex, why, ex.request().path);
       co_return;
     }
     co_await h(ex, *who);
   };
+}
+
+problem context::not_known(const wire::request& r) {
+  if (!bearer_of(r) && !cookie_of(r)) return unauthorized();
+  const auto address = throttle::counted_as(r.peer.address);
+  if (auto left = guesses.wait(address)) return too_many_attempts(*left);
+  guesses.wrong(address);
+  return unauthorized();
+}
+
+// The last hop that is no proxy of ours is who asks: what stands before it, anybody may have written.
+void context::believe_proxy(wire::request& r) const {
+  const auto trusted = [&](std::string_view text) {
+    const auto address = ip_address::parse(text);
+    return address &&
+           std::ranges::any_of(options.trusted_proxies, [&](const auto& n) { return n.holds(*address); });
+  };
+  if (options.trusted_proxies.empty() || r.peer.unix_socket || !trusted(r.peer.address)) return;
+  std::string hops;
+  for (const auto& [name, value] : r.headers)
+    if (wire::equal_ignoring_case(name, "X-Forwarded-For")) hops += (hops.empty() ? "" : ",") + value;
+  const auto list = wire::split_list(hops);
+  const auto client =
+      std::find_if(list.rbegin(), list.rend(), [&](const auto& hop) { return !trusted(hop); });
+  if (client != list.rend()) {
+    r.peer.address = *client;
+    r.peer.loopback = false;
+  }
+  if (auto scheme = r.headers.find("X-Forwarded-Proto"))
+    r.peer.secure = wire::equal_ignoring_case(wire::trim(*scheme), "https");
+  if (auto host = r.headers.find("X-Forwarded-Host")) r.headers.set("Host", std::string(wire::trim(*host)));
 }
 
 bool context::origin_allowed(const wire::request& r) const {
@@ -107,6 +140,7 @@ asio::awaitable<void> context::reply(wire::exchange& ex, wire::response answer) 
     answer.headers.add("Access-Control-Expose-Headers", "ETag, Retry-After, Troupe-Turn");
     answer.headers.add("Vary", "Origin");
   }
+  if (ex.request().peer.secure) answer.headers.add("Strict-Transport-Security", "max-age=31536000");
   counted.request(answer.status);
   co_await ex.reply(std::move(answer));
 }
@@ -116,6 +150,7 @@ asio::awaitable<void> context::refuse(wire::exchange& ex, problem why, std::stri
 }
 
 asio::awaitable<bool> context::admit(wire::exchange& ex) {
+  believe_proxy(ex.request());
   const auto& r = ex.request();
   auto name = r.host_name();
   bool known = r.peer.unix_socket || is_address(name) || name == "localhost" ||

@@ -15,6 +15,7 @@
 #include "net/gateway/frame_cache.h"
 #include "net/gateway/gateway.h"
 #include "net/gateway/metrics.h"
+#include "net/gateway/throttle.h"
 #include "net/gateway/wake_group.h"
 #include "net/wire/router.h"
 #include "runtime/inspect.h"
@@ -42,8 +43,6 @@ class context : public std::enable_shared_from_this<context> {
  public:
   // Inspection blocks on files; two threads bound how much of the disk it can keep busy.
   static constexpr unsigned inspection_threads = 2;
-  // As many as threads of a large machine can send at once.
-  static constexpr unsigned strands_of_connections = 16;
 
   context(wire::executor ex, host& h, authenticator& people, gateway_options options);
 
@@ -52,12 +51,15 @@ class context : public std::enable_shared_from_this<context> {
   // Runs `h` for who is known, answers 401 for who is not.
   wire::handler for_people(caller_handler h);
 
-  // Host and Origin: false when it has answered. Before every route.
+  // What a trusted proxy says of its client becomes the request's; then Host and Origin: false when it has
+  // answered. Before every route.
   asio::awaitable<bool> admit(wire::exchange&);
   bool origin_allowed(const wire::request&) const;
   // Counts the answer, and lets an allowed page of another site read it.
   asio::awaitable<void> reply(wire::exchange&, wire::response);
   asio::awaitable<void> refuse(wire::exchange&, problem why, std::string instance);
+  // 401, or 429 for an address that was wrong too often. Counts a proof that was given and is wrong.
+  problem not_known(const wire::request&);
 
   // A connection's place, or nothing when the principal has too many.
   class seat;
@@ -68,6 +70,7 @@ class context : public std::enable_shared_from_this<context> {
   // Whether `k` exists now, after asking the materializer for who may see its organization.
   asio::awaitable<bool> brought_about(const key& k, const caller& by);
 
+  void believe_proxy(wire::request&) const;
   std::string next_connection_id();
   std::shared_ptr<wake_group> group_of(const wire::executor& strand) const;
 
@@ -77,6 +80,7 @@ class context : public std::enable_shared_from_this<context> {
   const gateway_options options;
   const inspector looking;
   metrics counted;
+  throttle guesses;
   backup_job backups;
   frame_cache frames;
   wire::client outgoing;  // to the daemons of sandboxes

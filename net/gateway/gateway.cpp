@@ -99,8 +99,9 @@ gateway::gateway(wire::executor ex, host& h, authenticator& people, gateway_opti
 
 gateway::~gateway() = default;
 
-wire::result<wire::bound_address> gateway::listen(const std::string& address, std::uint16_t port) {
-  return impl_->server.listen(address, port);
+wire::result<wire::bound_address> gateway::listen(const std::string& address, std::uint16_t port,
+                                                  std::shared_ptr<wire::certificate> proof) {
+  return impl_->server.listen(address, port, std::move(proof));
 }
 
 const std::vector<std::pair<std::string, std::string>>& gateway::routes() const {

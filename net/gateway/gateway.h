@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "net/gateway/auth.h"
+#include "net/gateway/network.h"
 #include "net/gateway/secrets.h"
 #include "net/wire/asio.h"
 #include "net/wire/client.h"
@@ -62,8 +63,10 @@ struct gateway_options {
   std::vector<std::string> allow_origins = {};
   /// A token that opens /metrics and nothing else; empty: none.
   std::string metrics_token = {};
-  /// Set when a proxy speaks TLS to browsers: cookies get `Secure`.
+  /// Cookies get `Secure` always, and not only where a request came over TLS or a trusted proxy says so.
   bool secure_cookies = false;
+  /// Proxies of which X-Forwarded-For, -Proto and -Host are believed.
+  std::vector<network> trusted_proxies = {};
   gateway_limits limits = {};
   secret_store* secrets = nullptr;  ///< borrowed; null: the routes answer 404
   /// Files of the data folder that a backup takes along, beside the actors'.
@@ -83,8 +86,9 @@ class gateway {
   gateway(const gateway&) = delete;
   gateway& operator=(const gateway&) = delete;
 
-  /// As wire::server::listen.
-  wire::result<wire::bound_address> listen(const std::string& address, std::uint16_t port);
+  /// As wire::server::listen: with `proof` it speaks TLS there.
+  wire::result<wire::bound_address> listen(const std::string& address, std::uint16_t port,
+                                           std::shared_ptr<wire::certificate> proof = {});
 
   /// Method and pattern of everything that is answered here.
   const std::vector<std::pair<std::string, std::string>>& routes() const;

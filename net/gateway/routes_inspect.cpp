@@ -275,7 +275,7 @@ asio::awaitable<void> metrics_page(std::shared_ptr<context> c, wire::exchange& e
   if (!scraper) {
     auto by = c->identify(r);
     if (!by || (!by->who.admin && !by->who.everything)) {
-      auto why = by ? instance_admins_only() : unauthorized();
+      auto why = by ? instance_admins_only() : c->not_known(r);
       co_await c->refuse(ex, why, r.path);
       co_return;
     }

@@ -19,10 +19,10 @@ json shown_principal(const principal& who) {
   return out;
 }
 
-std::string cookie(const context& c, const std::string& value, int max_age) {
+std::string cookie(const context& c, const wire::request& r, const std::string& value, int max_age) {
   auto text =
       "troupe_session=" + value + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=" + std::to_string(max_age);
-  if (c.options.secure_cookies) text += "; Secure";
+  if (c.options.secure_cookies || r.peer.secure) text += "; Secure";
   return text;
 }
 
@@ -59,18 +59,25 @@ asio::awaitable<void> sign_in(std::shared_ptr<context> c, wire::exchange& ex) {
     co_await c->refuse(ex, *why, ex.request().path);
     co_return;
   }
+  const auto address = throttle::counted_as(ex.request().peer.address);
+  if (auto left = c->guesses.wait(address)) {
+    auto slower = too_many_attempts(*left);
+    co_await c->refuse(ex, slower, ex.request().path);
+    co_return;
+  }
   std::string label(ex.request().headers.find("User-Agent").value_or("a browser").substr(0, max_label_bytes));
   auto start = [&](auto done) { c->people.sign_in(word, label, std::move(done)); };
   using outcome_type = std::variant<signed_in, problem>;
   auto outcome = co_await called_back<outcome_type>(start, wire::clock::now() + sign_in_limit);
   if (!outcome) outcome = problem{504, "timed_out", "signing in took too long: try again"};
   if (auto* bad = std::get_if<problem>(&*outcome)) {
+    if (bad->status < 500 && bad->status != 429) c->guesses.wrong(address);
     co_await c->refuse(ex, *bad, ex.request().path);
     co_return;
   }
   const auto& session = std::get<signed_in>(*outcome);
   auto answer = wire::response::empty(204);
-  answer.headers.add("Set-Cookie", cookie(*c, session.cookie, session.max_age_seconds));
+  answer.headers.add("Set-Cookie", cookie(*c, ex.request(), session.cookie, session.max_age_seconds));
   answer.headers.add("Cache-Control", "no-store");
   co_await c->reply(ex, std::move(answer));
 }
@@ -84,7 +91,7 @@ asio::awaitable<void> sign_out(std::shared_ptr<context> c, wire::exchange& ex, c
     co_return;
   }
   auto answer = wire::response::empty(204);
-  answer.headers.add("Set-Cookie", cookie(*c, "", 0));
+  answer.headers.add("Set-Cookie", cookie(*c, ex.request(), "", 0));
   co_await c->reply(ex, std::move(answer));
 }
 

@@ -82,6 +82,7 @@ struct peer {
   std::string address;  // "127.0.0.1:40112", "[::1]:40112" or "unix"
   bool loopback = false;
   bool unix_socket = false;
+  bool secure = false;  // over TLS
   std::optional<std::uint32_t> uid;
   std::optional<std::uint32_t> gid;
   std::optional<std::int32_t> pid;

@@ -95,19 +95,19 @@ struct server::impl : std::enable_shared_from_this<server::impl> {
   }
 
   template <class Acceptor>
-  void accept_on(std::shared_ptr<Acceptor> acceptor) {
+  void accept_on(std::shared_ptr<Acceptor> acceptor, std::shared_ptr<securing> proof = {}) {
     if (context->stopping) return;
     closers.push_back([acceptor] {
       error_code ignored;
       acceptor->close(ignored);
     });
     asio::co_spawn(
-        control, [self = shared_from_this(), acceptor] { return self->accept_loop(acceptor); },
+        control, [self = shared_from_this(), acceptor, proof] { return self->accept_loop(acceptor, proof); },
         asio::detached);
   }
 
   template <class Acceptor>
-  asio::awaitable<void> accept_loop(std::shared_ptr<Acceptor> acceptor) {
+  asio::awaitable<void> accept_loop(std::shared_ptr<Acceptor> acceptor, std::shared_ptr<securing> proof) {
     using socket_type = typename Acceptor::protocol_type::socket;
     while (!context->stopping && acceptor->is_open()) {
       socket_type s{next_strand()};
@@ -121,7 +121,7 @@ struct server::impl : std::enable_shared_from_this<server::impl> {
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
         continue;
       }
-      begin(std::move(s));
+      begin(std::move(s), proof.get());
     }
   }
 
@@ -131,16 +131,20 @@ struct server::impl : std::enable_shared_from_this<server::impl> {
   }
 
   template <class Socket>
-  void begin(Socket s) {
+  void begin(Socket s, securing* proof) {
     std::lock_guard lock(mutex);
     if (context->stopping) return;
     if (sessions.size() >= context->options.connections) {
-      turn_away(s);
+      if (!proof) turn_away(s);
       return;
     }
     tune(s);
     auto who = peer_of(s);
-    auto one = std::make_shared<session>(context, stream_socket(std::move(s)), std::move(who));
+    who.secure = proof != nullptr;
+    stream_socket bytes(std::move(s));
+    auto one = std::make_shared<session>(
+        context, proof ? proof->secure(std::move(bytes)) : transport::plain(std::move(bytes)),
+        std::move(who));
     sessions.emplace(one.get(), one);
     asio::co_spawn(
         one->get_executor(), [one] { return one->run(); },
@@ -242,7 +246,8 @@ server::~server() {
   });
 }
 
-result<bound_address> server::listen(const std::string& host, std::uint16_t port) {
+result<bound_address> server::listen(const std::string& host, std::uint16_t port,
+                                     std::shared_ptr<certificate> proof) {
   auto name = shown(host, port);
   error_code ec;
   tcp::resolver resolver(impl_->ex);
@@ -257,7 +262,10 @@ result<bound_address> server::listen(const std::string& host, std::uint16_t port
   if (!ec) acceptor->listen(asio::socket_base::max_listen_connections, ec);
   if (ec) return cannot_listen(name, ec);
   bound_address bound{end.address().to_string(), acceptor->local_endpoint(ec).port()};
-  asio::post(impl_->control, [i = impl_, acceptor] { i->accept_on(acceptor); });
+  asio::post(impl_->control,
+             [i = impl_, acceptor, with = std::static_pointer_cast<securing>(std::move(proof))] {
+               i->accept_on(acceptor, with);
+             });
   return bound;
 }
 

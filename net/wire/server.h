@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "net/wire/asio.h"
+#include "net/wire/certificate.h"
 #include "net/wire/message.h"
 #include "net/wire/result.h"
 #include "net/wire/websocket.h"
@@ -131,7 +132,9 @@ class server {
 
   // `host`: an address or a name of this machine. Port 0 takes any free one; the result says which. Failure:
   // a text that names the address and what to do.
-  result<bound_address> listen(const std::string& host, std::uint16_t port);
+  // With `proof` it speaks TLS there.
+  result<bound_address> listen(const std::string& host, std::uint16_t port,
+                               std::shared_ptr<certificate> proof = {});
 
   // Removes a socket file left over by a dead process (nobody answers there), never a live one. `mode` is set
   // before the first connection is possible. Removed by stop().

@@ -53,7 +53,7 @@ struct exchange::impl {
 
 class session : public std::enable_shared_from_this<session> {
  public:
-  session(std::shared_ptr<session_context> context, stream_socket socket, peer who);
+  session(std::shared_ptr<session_context> context, std::shared_ptr<transport> wire, peer who);
 
   // Until the connection is over.
   asio::awaitable<void> run();

@@ -13,6 +13,7 @@
 #include <boost/system/error_code.hpp>
 
 #include "net/wire/asio.h"
+#include "net/wire/certificate.h"
 #include "net/wire/websocket.h"
 
 // Not included: its header alone would bind every program that serves to the TLS library.
@@ -35,6 +36,8 @@ class transport : public std::enable_shared_from_this<transport> {
 
   virtual asio::awaitable<std::size_t> read_some(asio::mutable_buffer into, error_code& ec) = 0;
   virtual asio::awaitable<void> write(buffers3 bytes, error_code& ec) = 0;
+  // A server's, before anything else.
+  virtual asio::awaitable<error_code> handshake() { co_return error_code(); }
   virtual stream_socket& socket() = 0;
 
   // time_point::max(): never.
@@ -75,6 +78,13 @@ class transport : public std::enable_shared_from_this<transport> {
   time_point armed_ = time_point::max();
   bool read_expired_ = false;
   bool write_expired_ = false;
+};
+
+// A certificate as servers use it. Their code does not name the TLS library, which a program without
+// certificates does not load.
+class securing : public certificate {
+ public:
+  virtual std::shared_ptr<transport> secure(stream_socket s) = 0;
 };
 
 }  // namespace troupe::wire

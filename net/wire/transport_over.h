@@ -12,7 +12,7 @@
 namespace troupe::wire {
 
 template <class Stream>
-class transport_over final : public transport {
+class transport_over : public transport {
  public:
   explicit transport_over(std::unique_ptr<Stream> s) : transport(s->get_executor()), stream_(std::move(s)) {}
 
@@ -44,7 +44,7 @@ class transport_over final : public transport {
     return make_websocket(std::move(*stream_), options, std::move(who));
   }
 
- private:
+ protected:
   std::unique_ptr<Stream> stream_;
 };
 

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <memory>
+#include <utility>
 
 #include <boost/asio/compose.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -108,8 +110,38 @@ void teardown(beast::role_type role, write_gate<Next>& gate, error_code& ec) {
   teardown(role, gate.next_layer(), ec);
 }
 
+// What a peer goes on sending after we closed is read and thrown away, as long as the silence of the
+// connection is borne: a socket that is closed with bytes unread takes back what was said last, the close
+// with its reason. (Beast's own stops at its first read.)
+struct drain {
+  static constexpr std::size_t piece = 64 * 1024;
+
+  stream_socket& socket;
+  std::unique_ptr<char[]> waste = std::make_unique<char[]>(piece);
+  bool begun = false;
+
+  template <class Self>
+  void operator()(Self& self, error_code ec = {}, std::size_t n = 0) {
+    if (!std::exchange(begun, true)) {
+      socket.shutdown(stream_socket::shutdown_send, ec);
+    } else if (ec || n == 0) {
+      error_code ignored;
+      socket.close(ignored);
+      return self.complete(ec == asio::error::eof ? error_code() : ec);
+    }
+    const auto into = asio::buffer(waste.get(), piece);
+    socket.async_read_some(into, std::move(self));
+  }
+};
+
 template <class Next, class Handler>
 void async_teardown(beast::role_type role, write_gate<Next>& gate, Handler&& handler) {
+  if constexpr (std::is_same_v<Next, stream_socket>) {
+    if (role == beast::role_type::server) {
+      asio::async_compose<Handler, void(error_code)>(drain{gate.next_layer()}, handler, gate.next_layer());
+      return;
+    }
+  }
   using beast::websocket::async_teardown;
   async_teardown(role, gate.next_layer(), std::forward<Handler>(handler));
 }

@@ -10,8 +10,10 @@ using namespace troupe;
 using namespace troupe::gateway::testing;
 
 TEST_CASE("every route but those named here asks for a proof of who one is, and none lets another site in") {
-  served s(
-      [](gateway::gateway_options& o) { o.sandboxes = [](const std::string&) { return std::nullopt; }; });
+  served s([](gateway::gateway_options& o) {
+    o.sandboxes = [](const std::string&) { return std::nullopt; };
+    o.trusted_proxies = {*gateway::network::parse("127.0.0.1")};  // so that each question has its own address
+  });
   // The page and the contract hold nothing of anybody; signing in is how one comes to a proof.
   const std::set<std::string> open{"GET /v1/health", "POST /v1/session", "GET /openapi.json",
                                    "GET /asyncapi.json", "GET /schemas/{kind}/{file}"};
@@ -27,6 +29,7 @@ TEST_CASE("every route but those named here asks for a proof of who one is, and 
     r.method = method;
     r.target = target;
     INFO(method, " ", target);
+    r.headers.add("X-Forwarded-For", "198.51.100." + std::to_string(asked));
     CHECK(s.send(r, "").status == 401);
     CHECK(s.send(r, "no-such-token").status == 401);
     r.headers.add("Origin", "https://evil.example");

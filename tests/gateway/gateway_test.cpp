@@ -339,7 +339,6 @@ TEST_CASE("messages that are not the protocol close, messages that are wrong are
     REQUIRE(closed);
     CHECK(closed->code == 1002);
   }
-  // Small enough to be read whole: a kernel that closes with bytes unread may take back what was said.
   served strict([](gateway::gateway_options& o) { o.limits.frame_bytes = 1000; });
   talker t(strict);
   t.hear("hello");

@@ -4,14 +4,19 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 
 namespace troupe::wire::testing {
 
-tls_server::tls_server(const std::string& name, const std::string& answer) : answer_(answer) {
+certificate_files::certificate_files(const std::string& name) {
+  folder_ = (std::filesystem::temp_directory_path() / "wire-certificate-XXXXXX").string();
+  if (!::mkdtemp(folder_.data())) throw std::runtime_error("no folder for a certificate");
   auto* key = EVP_EC_gen("P-256");
   auto* cert = X509_new();
   X509_set_version(cert, 2);
@@ -32,18 +37,26 @@ tls_server::tls_server(const std::string& name, const std::string& answer) : ans
   X509_EXTENSION_free(extension);
   X509_sign(cert, key, EVP_sha256());
 
-  ca_file_ =
-      (std::filesystem::temp_directory_path() / ("wire-ca-" + std::to_string(::getpid()) + "-" +
-                                                 std::to_string(reinterpret_cast<std::uintptr_t>(this))))
-          .string();
-  auto* file = std::fopen(ca_file_.c_str(), "w");
+  auto* file = std::fopen(certificate().c_str(), "w");
   PEM_write_X509(file, cert);
   std::fclose(file);
-  context_ = SSL_CTX_new(TLS_server_method());
-  SSL_CTX_use_certificate(context_, cert);
-  SSL_CTX_use_PrivateKey(context_, key);
+  file = std::fopen(this->key().c_str(), "w");
+  ::fchmod(::fileno(file), 0600);
+  PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+  std::fclose(file);
   X509_free(cert);
   EVP_PKEY_free(key);
+}
+
+certificate_files::~certificate_files() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+tls_server::tls_server(const std::string& name, const std::string& answer) : files_(name), answer_(answer) {
+  context_ = SSL_CTX_new(TLS_server_method());
+  SSL_CTX_use_certificate_file(context_, files_.certificate().c_str(), SSL_FILETYPE_PEM);
+  SSL_CTX_use_PrivateKey_file(context_, files_.key().c_str(), SSL_FILETYPE_PEM);
 
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in at{};
@@ -62,7 +75,6 @@ tls_server::~tls_server() {
   thread_.join();
   ::close(listener_);
   SSL_CTX_free(context_);
-  std::filesystem::remove(ca_file_);
 }
 
 void tls_server::serve() {

@@ -10,14 +10,29 @@
 
 namespace troupe::wire::testing {
 
-class tls_server {
+// A certificate of its own making and its key (mode 600), in a folder that goes away.
+class certificate_files {
  public:
   // `name` goes into the certificate as DNS name, or as address if it is one.
+  explicit certificate_files(const std::string& name);
+  ~certificate_files();
+  certificate_files(const certificate_files&) = delete;
+  certificate_files& operator=(const certificate_files&) = delete;
+
+  std::string certificate() const { return folder_ + "/certificate.pem"; }
+  std::string key() const { return folder_ + "/key.pem"; }
+
+ private:
+  std::string folder_;
+};
+
+class tls_server {
+ public:
   explicit tls_server(const std::string& name, const std::string& answer);
   ~tls_server();
 
   std::uint16_t port() const { return port_; }
-  const std::string& ca_file() const { return ca_file_; }
+  std::string ca_file() const { return files_.certificate(); }
 
  private:
   void serve();
@@ -25,7 +40,8 @@ class tls_server {
   SSL_CTX* context_ = nullptr;
   int listener_ = -1;
   std::uint16_t port_ = 0;
-  std::string ca_file_, answer_;
+  const certificate_files files_;
+  std::string answer_;
   std::thread thread_;
 };
 
