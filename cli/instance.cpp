@@ -382,8 +382,9 @@ class instance::impl {
       return *bound;
     };
     const auto bound = listen(options_.host, options_.port, certificate_);
-    public_url_ = url_ = url_of(certificate_ ? "https" : "http", bound.host, bound.port);
+    public_url_ = url_ = url_of("http", bound.host, bound.port);
     if (certificate_) {
+      public_url_ = url_of("https", options_.hosts.empty() ? bound.host : options_.hosts.front(), bound.port);
       // The certificate names the server as people call it, which is not how this machine does.
       const auto inside = listen("127.0.0.1", 0, {});
       url_ = url_of("http", inside.host, inside.port);
