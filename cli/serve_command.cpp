@@ -138,7 +138,8 @@ void add_serve(CLI::App& app, context& c) {
   auto o = std::make_shared<options>();
   auto* serve_app = action(
       app, "serve", "serve a data folder until SIGTERM or Ctrl-C; sandboxes and agents live on without it",
-      "  troupe serve\n  troupe serve --data /srv/troupe --port 8000\n  troupe serve --host 0.0.0.0 --allow-host "
+      "  troupe serve\n  troupe serve --data /srv/troupe --port 8000\n  troupe serve --host 0.0.0.0 "
+      "--allow-host "
       "troupe.example.org --tls-cert chain.pem --tls-key key.pem\n  troupe serve --repo-root "
       "~/projects\n",
       [&c, o] { serve(c, *o); });
