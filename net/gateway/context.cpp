@@ -5,9 +5,19 @@
 
 #include "net/gateway/answers.h"
 #include "net/gateway/callback.h"
+#include "net/wire/deflate.h"
 #include "net/wire/text.h"
 
 namespace troupe::gateway {
+
+void compress(wire::response& answer, std::variant<std::string, wire::shared_bytes> gzipped) {
+  answer.body = std::move(gzipped);
+  answer.headers.add("Content-Encoding", "gzip");
+  answer.headers.add("Vary", "Accept-Encoding");
+  // The same, but not byte for byte.
+  if (auto etag = answer.headers.find("ETag"); etag && !etag->starts_with("W/"))
+    answer.headers.set("ETag", "W/" + std::string(*etag));
+}
 
 namespace {
 
@@ -140,6 +150,9 @@ asio::awaitable<void> context::reply(wire::exchange& ex, wire::response answer) 
     answer.headers.add("Access-Control-Expose-Headers", "ETag, Retry-After, Troupe-Turn");
     answer.headers.add("Vary", "Origin");
   }
+  if (answer.bytes().size() >= compressed_from && ex.request().headers.has_token("Accept-Encoding", "gzip") &&
+      !answer.headers.has("Content-Encoding") && !answer.headers.has("Content-Range"))
+    compress(answer, wire::gzip(answer.bytes(), 1));
   if (ex.request().peer.secure) answer.headers.add("Strict-Transport-Security", "max-age=31536000");
   counted.request(answer.status);
   co_await ex.reply(std::move(answer));

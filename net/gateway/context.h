@@ -24,6 +24,9 @@ namespace troupe::gateway {
 
 namespace asio = wire::asio;
 
+// Below it compression saves nothing worth its time.
+inline constexpr std::size_t compressed_from = 8 * 1024;
+
 struct caller {
   principal who;
   std::string handle;
@@ -106,6 +109,8 @@ class context::seat {
   std::shared_ptr<context> context_;
   std::string user_;
 };
+
+void compress(wire::response&, std::variant<std::string, wire::shared_bytes> gzipped);
 
 void add_actor_routes(wire::router&, const std::shared_ptr<context>&);
 void add_stream_routes(wire::router&, const std::shared_ptr<context>&);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "net/gateway/canonical.h"
+#include "net/wire/deflate.h"
 
 namespace troupe::gateway {
 
@@ -87,6 +88,21 @@ wire::shared_bytes frame_cache::made_once(const snapshot_ptr& frame, std::uint64
 
 wire::shared_bytes frame_cache::text_of(const snapshot_ptr& frame) {
   return made_once(frame, 0, [&] { return snapshot_text(*frame); });
+}
+
+wire::shared_bytes frame_cache::deflated(const wire::shared_bytes& frame) {
+  std::shared_ptr<packing> one;
+  {
+    std::lock_guard lock(mutex_);
+    if (packed_.size() > sweep_packed_above)
+      std::erase_if(packed_, [](const auto& e) { return e.second.of.expired(); });
+    auto& slot = packed_[frame.get()];
+    if (slot.of.lock() != frame) slot = {frame, std::make_shared<packing>()};
+    one = slot.as;
+  }
+  std::call_once(one->once,
+                 [&] { one->bytes = std::make_shared<const std::string>(wire::deflate_message(*frame)); });
+  return one->bytes;
 }
 
 wire::shared_bytes frame_cache::patch_of(const snapshot_ptr& from, const snapshot_ptr& to) {

@@ -20,6 +20,8 @@ class frame_cache {
   // RFC 6902, with the hash of what results. Nothing when the whole snapshot is no longer than that, or when
   // `from` is of another life of the actor.
   wire::shared_bytes patch_of(const snapshot_ptr& from, const snapshot_ptr& to);
+  // A frame compressed for WebSockets, once for all that are sent these very bytes.
+  wire::shared_bytes deflated(const wire::shared_bytes& frame);
 
  private:
   static constexpr std::size_t sweep_above = 4096;  // topics; those of which nobody sends anything go then
@@ -41,10 +43,21 @@ class frame_cache {
   template <class Make>
   wire::shared_bytes made_once(const snapshot_ptr& frame, std::uint64_t base, Make make);
 
+  struct packing {
+    std::once_flag once;
+    wire::shared_bytes bytes;
+  };
+  struct packed {
+    std::weak_ptr<const std::string> of;
+    std::shared_ptr<packing> as;
+  };
+  static constexpr std::size_t sweep_packed_above = 64;
+
   std::mutex mutex_;
   std::unordered_map<std::string, entry> entries_;
   std::deque<wire::shared_bytes> recent_;
   std::size_t recent_size_ = 0;
+  std::unordered_map<const std::string*, packed> packed_;  // by the frame's place in memory, while it lives
 };
 
 }  // namespace troupe::gateway

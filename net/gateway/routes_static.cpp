@@ -6,6 +6,7 @@
 #include "net/gateway/answers.h"
 #include "net/gateway/context.h"
 #include "net/gateway/contract.h"
+#include "net/wire/deflate.h"
 
 namespace troupe::gateway {
 
@@ -36,10 +37,15 @@ asio::awaitable<void> schema_file(std::shared_ptr<context> c, wire::exchange& ex
   co_await c->refuse(ex, why, ex.request().path);
 }
 
-asio::awaitable<void> page(std::shared_ptr<context> c, wire::exchange& ex, const dashboard::file& f) {
-  bool same = ex.request().headers.has_token("If-None-Match", f.etag);
+// `small`: the file compressed as far as it goes, once.
+asio::awaitable<void> page(std::shared_ptr<context> c, wire::exchange& ex, const dashboard::file& f,
+                           wire::shared_bytes small) {
+  const auto& fields = ex.request().headers;
+  const std::string etag(f.etag);
+  bool same = fields.has_token("If-None-Match", etag) || fields.has_token("If-None-Match", "W/" + etag);
   auto answer = same ? wire::response::empty(304) : wire::response::of(200, f.type, std::string(f.bytes));
-  answer.headers.add("ETag", std::string(f.etag));
+  answer.headers.add("ETag", etag);
+  if (!same && small && fields.has_token("Accept-Encoding", "gzip")) compress(answer, small);
   answer.headers.add("Cache-Control", "no-cache");
   answer.headers.add("Content-Security-Policy", std::string(page_policy));
   answer.headers.add("X-Content-Type-Options", "nosniff");
@@ -62,7 +68,10 @@ void add_page_routes(wire::router& r, const std::shared_ptr<context>& c) {
   const auto files = dashboard::files();
   const bool built = std::ranges::any_of(files, [](const auto& f) { return f.name == "index.html"; });
   for (const auto& f : files) {
-    const auto serve = [c, &f](wire::exchange& ex) { return page(c, ex, f); };
+    wire::shared_bytes small;
+    if (f.bytes.size() >= compressed_from)
+      small = std::make_shared<const std::string>(wire::gzip(f.bytes, 9));
+    const auto serve = [c, &f, small](wire::exchange& ex) { return page(c, ex, f, small); };
     r.on("GET", "/" + std::string(f.name), serve);
     if (f.name == "plain/index.html") r.on("GET", "/plain/", serve);
     if (f.name == (built ? "index.html" : "plain/index.html")) r.on("GET", "/", serve);

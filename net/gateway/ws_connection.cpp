@@ -90,8 +90,10 @@ void ws_connection::flush() {
   while (!over_ && !untaken_) {
     auto frame = next_frame();
     if (!frame) return;
+    const bool deflate = frame->size() >= compressed_from && socket_.deflates();
+    if (deflate) frame = context_->frames.deflated(frame);
     context_->counted.frame_sent(frame->size());
-    if (!socket_.send(frame)) return;
+    if (!(deflate ? socket_.send_deflated(frame) : socket_.send(frame))) return;
     if (socket_.queued_messages() == 0) continue;
     untaken_ = true;
     asio::co_spawn(
@@ -510,6 +512,7 @@ asio::awaitable<void> accept(std::shared_ptr<context> c, wire::exchange& ex, con
   options.ping_every = limits.ping_every;
   options.silent_limit = limits.silent_limit;
   options.write_limit = limits.write_limit;
+  options.deflate = true;
   auto socket = co_await ex.upgrade(options);
   if (!socket) co_return;
   c->counted.websocket_opened();

@@ -275,6 +275,14 @@ bool websocket::send(shared_bytes message, bool text) {
   return impl_->enqueue(std::move(message), text);
 }
 
+bool websocket::send_deflated(shared_bytes message) {
+  return impl_->deflates && impl_->enqueue(std::move(message), true, true);
+}
+
+bool websocket::deflates() const {
+  return impl_->deflates;
+}
+
 asio::awaitable<bool> websocket::drained() {
   return impl_->drained();
 }

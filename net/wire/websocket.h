@@ -79,6 +79,9 @@ class websocket {
   // queued.
   bool send(std::string message, bool text = true);
   bool send(shared_bytes message, bool text = true);
+  // `message` is what deflate_message() made of a text; only where deflates().
+  bool send_deflated(shared_bytes message);
+  bool deflates() const;
   // Until nothing is queued any more. False: the connection is over.
   asio::awaitable<bool> drained();
   std::size_t queued_bytes() const;  // includes the one being written

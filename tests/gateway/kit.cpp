@@ -357,18 +357,20 @@ struct talker::state {
   bool connected = false;
 };
 
-talker::talker(served& s, const std::string& token, bool read) : state_(std::make_shared<state>()) {
+talker::talker(served& s, const std::string& token, bool read, bool deflate)
+    : state_(std::make_shared<state>()) {
   auto st = state_;
   st->contract = &frames_of_contract(s);
   auto to = s.at;
   asio::co_spawn(
       st->loop,
-      [st, to, token, read]() -> asio::awaitable<void> {
+      [st, to, token, read, deflate]() -> asio::awaitable<void> {
         wire::client c(st->loop.get_executor());
         wire::websocket_options o;
         o.subprotocols = {"troupe.v1"};
         o.extra.add("Authorization", "Bearer " + token);
         o.message_limit = 64 << 20;
+        o.deflate = deflate;
         auto made = co_await c.connect_websocket(to, "/v1/ws", o, wire::clock::now() + patience);
         {
           std::lock_guard lock(st->mutex);

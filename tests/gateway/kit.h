@@ -82,7 +82,7 @@ class served {
 // A WebSocket client that blocks; what comes waits in order.
 class talker {
  public:
-  explicit talker(served& s, const std::string& token = "ada-token", bool read = true);
+  explicit talker(served& s, const std::string& token = "ada-token", bool read = true, bool deflate = false);
   ~talker();
 
   void say(const json& message);
