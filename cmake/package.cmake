@@ -26,8 +26,8 @@ troupe_headers(runtime answer.h backup.h clock.h compact.h durability.h effect.h
 troupe_headers(runtime/testing actor_in_memory.h manual.h simulation.h)
 troupe_export(TroupeTargets storage runtime storage_testing testing)
 if(TARGET troupe_gateway)
-  troupe_headers(net/gateway auth.h gateway.h secrets.h)
-  troupe_headers(net/wire asio.h client.h message.h result.h server.h sse.h websocket.h)
+  troupe_headers(net/gateway auth.h gateway.h network.h secrets.h)
+  troupe_headers(net/wire asio.h certificate.h client.h message.h result.h server.h sse.h websocket.h)
   troupe_export(TroupeGatewayTargets wire dashboard gateway)
 endif()
 
