@@ -164,6 +164,11 @@ bool cell::open() {
       leave();
       return false;
     }
+    // Creations that were cut off one after the other can leave a log without its file. As long as the
+    // directory says `creating` nothing of it was acknowledged; of an actor that lived it would be a loss,
+    // and is refused.
+    if (exists && entry && entry->creating && std::filesystem::file_size(file) == 0)
+      std::filesystem::remove(file.native() + "-wal");
     if (!exists)
       create_file();
     else

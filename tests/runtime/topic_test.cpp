@@ -1,8 +1,10 @@
+#include <fstream>
 #include <future>
 #include <thread>
 
 #include <doctest/doctest.h>
 
+#include "runtime/directory.h"
 #include "runtime/hub.h"
 #include "runtime/inspect.h"
 #include "tests/runtime/world.h"
@@ -237,6 +239,26 @@ TEST_CASE("a corrupt file affects its own actor alone and is reported with key a
   CHECK(r.error().code == "quarantined");
   CHECK(r.error().detail.find(a.str()) != std::string::npos);
   CHECK(w.command("bank/b/account/b", "account.deposit", {{"amount", 1}}).ok());
+}
+
+TEST_CASE("an actor whose creation was cut off, again and again, is made all the same") {
+  world w;
+  w.end();
+  const key late("bank/late");
+  {
+    directory dir(w.data.path() / "data", storage::durability::off);
+    dir.creating(late, w.time.now());
+    std::filesystem::create_directories(dir.folder(late));
+    std::ofstream(dir.file(late)).flush();
+    std::ofstream(dir.file(late).native() + "-wal") << std::string(4096, 'x');
+  }
+  w.begin();
+  std::optional<reply> made;
+  w.is->command_as_host(
+      late, "bank.open", json::object(), "open", [&](reply r) { made = std::move(r); }, /*create=*/true);
+  w.threads->run();
+  REQUIRE(made);
+  CHECK(made->ok());
 }
 
 TEST_CASE("a file that vanishes under its running actor quarantines it") {
