@@ -70,13 +70,13 @@ awaitable<outcome<run_result>> run_program(place& where, run_spec spec) {
     // A killed process ends; should it not (it hangs in the kernel), the caller gets the time-out all the
     // same.
     auto last = wire::clock::now() + std::chrono::seconds(2);
-    while (!state->exited && co_await state->changed.wait(last)) {
-    }
+    while (!state->exited)
+      if (!co_await state->changed.wait(last)) break;
     break;
   }
   auto drained = wire::clock::now() + drain_limit;
-  while (state->open_streams > 0 && co_await state->changed.wait(drained)) {
-  }
+  while (state->open_streams > 0)
+    if (!co_await state->changed.wait(drained)) break;
   output->close();
   error->close();
   if (state->exited)

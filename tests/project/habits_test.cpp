@@ -134,3 +134,12 @@ TEST_CASE("scripts are executable and name their interpreter") {
     CHECK_MESSAGE(file->text.starts_with("#!/usr/bin/env bash\n"), file->path);
   }
 }
+
+// GCC 12 awaits in the condition of a loop whatever stands before the && or ||.
+TEST_CASE("no loop awaits behind another condition") {
+  const std::regex loop(R"(while \(.*(&&|\|\|).*co_await.*\) *\{?$)");
+  for (const auto* file : files({".cpp", ".h"}))
+    for (const auto& [number, text] : lines(file->text))
+      CHECK_MESSAGE(!std::regex_search(text.begin(), text.end(), loop), at(*file, number),
+                    ": test the other condition first and await in the loop");
+}

@@ -52,14 +52,14 @@ test("agents are listed, looked at and installed", async () => {
 });
 
 test("a session's prompts are answered, its updates come in order, and its history tells both sides", async () => {
-  const session = await sdk.createSession({ agent: "scripted", cwd: daemon.folder });
+  const session = await sdk.createSession({ agent: "scripted", cwd: daemon.root });
   const seen = [];
   session.onEvent(event => seen.push(event));
   const first = await within("the first prompt", session.prompt(text("say one\nwrite note.txt kept\nsay two")));
   assert.equal(first.stopReason, "end_turn");
   await eventually("the last words", async () => (await said(session)).endsWith("two"));
   assert.match(await said(session), /one.*two/s);
-  assert.equal(readFileSync(join(daemon.folder, "note.txt"), "utf8").trim(), "kept");
+  assert.equal(readFileSync(join(daemon.root, "note.txt"), "utf8").trim(), "kept");
   await within("the second prompt", session.prompt(text("say three")));
   await eventually("the second answer", async () => (await said(session)).endsWith("three"));
   const { items } = await sdk.getEvents({ sessionId: session.id, limit: 1000 });
@@ -75,7 +75,7 @@ test("a session's prompts are answered, its updates come in order, and its histo
 
 for (const [reply, outcome] of [["once", /did it/], ["reject", /^((?!did it).)*$/s]]) {
   test(`a permission that is answered with ${reply} decides whether the script goes on`, async () => {
-    const session = await sdk.createSession({ agent: "scripted", cwd: daemon.folder });
+    const session = await sdk.createSession({ agent: "scripted", cwd: daemon.root });
     const asked = [];
     session.onPermissionRequest(request => {
       asked.push(request);
@@ -95,7 +95,7 @@ for (const [reply, outcome] of [["once", /did it/], ["reject", /^((?!did it).)*$
 }
 
 test("modes and models are read and changed, and what is none of them is refused before it is sent", async () => {
-  const session = await sdk.createSession({ agent: "scripted", cwd: daemon.folder });
+  const session = await sdk.createSession({ agent: "scripted", cwd: daemon.root });
   const modes = await session.getModes();
   assert(modes.availableModes.some(mode => mode.id === "careful"));
   await session.setMode("careful");
@@ -110,17 +110,17 @@ test("modes and models are read and changed, and what is none of them is refused
 });
 
 test("a prompt that is cancelled ends, and one that fails says why", async () => {
-  const session = await sdk.createSession({ agent: "scripted", cwd: daemon.folder });
+  const session = await sdk.createSession({ agent: "scripted", cwd: daemon.root });
   const waiting = session.prompt(text("say begun\nsleep 1000"));
   await eventually("the prompt is at work", async () => (await said(session)).includes("begun"));
   await sdk.destroySession(session.id);
   assert.equal((await within("the cancelled prompt", waiting)).stopReason, "cancelled");
-  const other = await sdk.createSession({ agent: "scripted", cwd: daemon.folder });
+  const other = await sdk.createSession({ agent: "scripted", cwd: daemon.root });
   await assert.rejects(within("the failing prompt", other.prompt(text("fail out of luck"))), /out of luck/);
 });
 
 test("two sessions of one agent work at once and hear only their own", async () => {
-  const [a, b] = await Promise.all([1, 2].map(() => sdk.createSession({ agent: "scripted", cwd: daemon.folder })));
+  const [a, b] = await Promise.all([1, 2].map(() => sdk.createSession({ agent: "scripted", cwd: daemon.root })));
   await within("both prompts", Promise.all([a.prompt(text("say alpha")), b.prompt(text("say beta"))]));
   await eventually("both answers", async () => (await said(a)).endsWith("alpha") && (await said(b)).endsWith("beta"));
 });
@@ -128,7 +128,7 @@ test("two sessions of one agent work at once and hear only their own", async () 
 test("a client that comes later goes on with a session of which it has the history", async () => {
   const persist = new InMemorySessionPersistDriver();
   const first = await SandboxAgent.connect({ baseUrl: daemon.url, token, persist, fetch: checkedFetch });
-  const session = await first.createSession({ agent: "scripted", cwd: daemon.folder });
+  const session = await first.createSession({ agent: "scripted", cwd: daemon.root });
   await within("the first client's prompt", session.prompt(text("say remembered")));
   await first.dispose();
   assert(!(await sdk.listAcpServers()).servers.some(server => server.serverId === session.lastConnectionId));
@@ -141,15 +141,15 @@ test("a client that comes later goes on with a session of which it has the histo
 
 test("an agent that crashes fails its prompt at once, and so is told whoever asks it later", async () => {
   const other = await SandboxAgent.connect({ baseUrl: daemon.url, token, fetch: checkedFetch });
-  const session = await other.createSession({ agent: "scripted", cwd: daemon.folder });
+  const session = await other.createSession({ agent: "scripted", cwd: daemon.root });
   await assert.rejects(within("the prompt of the agent that crashes", session.prompt(text("crash 7"))), /agent process exited/);
   await assert.rejects(within("a later prompt", session.prompt(text("say more"))), /Broken pipe/);
   await other.dispose();
 });
 
 test("a program is run, with its output, its exit code and its limits", async () => {
-  const ran = await sdk.runProcess({ command: "sh", args: ["-c", "echo $WHO; pwd; echo e >&2; exit 3"], env: { WHO: "me" }, cwd: daemon.folder });
-  assert.equal(ran.stdout, `me\n${daemon.folder}\n`);
+  const ran = await sdk.runProcess({ command: "sh", args: ["-c", "echo $WHO; pwd; echo e >&2; exit 3"], env: { WHO: "me" }, cwd: daemon.root });
+  assert.equal(ran.stdout, `me\n${daemon.root}\n`);
   assert.equal(ran.stderr, "e\n");
   assert.equal(ran.exitCode, 3);
   const late = await sdk.runProcess({ command: "sleep", args: ["1000"], timeoutMs: 50 });
@@ -213,7 +213,7 @@ test("a terminal is seen by two, typed into, resized and left", async () => {
 
 test("files are written, read, listed, moved, looked at and removed, and nothing outside is touched", async () => {
   assert.equal((await sdk.writeFsFile({ path: "~/deep/er/file" }, "contents")).bytesWritten, 8);
-  const path = join(daemon.folder, "deep/er/file");
+  const path = join(daemon.root, "deep/er/file");
   assert.equal(Buffer.from(await sdk.readFsFile({ path })).toString(), "contents");
   assert.deepEqual((await sdk.listFsEntries({ path: "deep/er" })).map(entry => [entry.name, entry.path, entry.size]), [["file", path, 8]]);
   await sdk.mkdirFs({ path: "deep/other" });
@@ -228,15 +228,15 @@ test("files are written, read, listed, moved, looked at and removed, and nothing
 
 test("a batch of files is uploaded as a tar", async () => {
   const done = await sdk.uploadFsBatch(tarOf({ "a.txt": "A", "sub/b.txt": "B".repeat(3000) }), { path: "batch" });
-  assert.deepEqual(done, { paths: ["a.txt", "sub/b.txt"].map(name => join(daemon.folder, "batch", name)), truncated: false });
-  assert.equal(readFileSync(join(daemon.folder, "batch/sub/b.txt"), "utf8"), "B".repeat(3000));
+  assert.deepEqual(done, { paths: ["a.txt", "sub/b.txt"].map(name => join(daemon.root, "batch", name)), truncated: false });
+  assert.equal(readFileSync(join(daemon.root, "batch/sub/b.txt"), "utf8"), "B".repeat(3000));
   await assert.rejects(sdk.uploadFsBatch(tarOf({ "../out.txt": "x" }), { path: "batch" }), problem(400, "Invalid Request"));
 });
 
 test("MCP servers and skills of a folder are configured", async () => {
   const local = { type: "local", command: "ledger", args: ["--all"], env: { KEY: "k" }, timeoutMs: 5 };
   const remote = { type: "remote", url: "https://mcp.example", headers: { a: "b" }, transport: "sse" };
-  const query = mcpName => ({ directory: daemon.folder, mcpName });
+  const query = mcpName => ({ directory: daemon.root, mcpName });
   await Promise.all([sdk.setMcpConfig(query("one"), local), sdk.setMcpConfig(query("two"), remote)]);
   assert.deepEqual(await sdk.getMcpConfig(query("one")), local);
   assert.deepEqual(await sdk.getMcpConfig(query("two")), remote);
@@ -244,10 +244,10 @@ test("MCP servers and skills of a folder are configured", async () => {
   await sdk.deleteMcpConfig(query("one"));
   await assert.rejects(sdk.getMcpConfig(query("one")), problem(404, "Session Not Found"));
   const skills = { sources: [{ type: "github", source: "some/skills", skills: ["write"], ref: "main" }] };
-  const which = { directory: daemon.folder, skillName: "s" };
+  const which = { directory: daemon.root, skillName: "s" };
   await sdk.setSkillsConfig(which, skills);
   assert.deepEqual(await sdk.getSkillsConfig(which), skills);
-  assert.deepEqual(JSON.parse(readFileSync(join(daemon.folder, ".sandbox-agent/config/skills.json"), "utf8")), { s: skills });
+  assert.deepEqual(JSON.parse(readFileSync(join(daemon.root, ".sandbox-agent/config/skills.json"), "utf8")), { s: skills });
   await sdk.deleteSkillsConfig(which);
   await assert.rejects(sdk.getSkillsConfig(which), problem(404, "Session Not Found"));
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -34,13 +34,16 @@ export function within(what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** `root` is its home and all that it serves; `folder` is around it. */
 export class Daemon {
   static async start(...more) {
     const made = new Daemon();
     made.folder = realpathSync(mkdtempSync(join(tmpdir(), "sandboxd-client-")));
-    made.child = spawn(program("SANDBOXD"), ["serve", "--port", "0", "--root", made.folder, "--state", join(made.folder, ".state"),
+    made.root = join(made.folder, "root");
+    mkdirSync(made.root);
+    made.child = spawn(program("SANDBOXD"), ["serve", "--port", "0", "--root", made.root, "--state", join(made.folder, "state"),
       "--scripted-agent", program("SCRIPTED_AGENT"), ...more],
-      { stdio: ["ignore", "pipe", "inherit"], env: { PATH: process.env.PATH, HOME: made.folder }, cwd: made.folder });
+      { stdio: ["ignore", "pipe", "inherit"], env: { PATH: process.env.PATH, HOME: made.root }, cwd: made.root });
     let said = "";
     for await (const piece of made.child.stdout) if ((said += piece).includes("\n")) break;
     made.url = /http:\S+/.exec(said)?.[0];
