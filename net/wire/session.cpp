@@ -54,8 +54,8 @@ asio::awaitable<void> session::run() {
   auto self = shared_from_this();
   wire_->read_by(clk::now() + context_->options.header_limit);
   const auto ec = co_await wire_->handshake();
-  while (!ec && co_await one_request()) {
-  }
+  bool more = !ec;
+  while (more) more = co_await one_request();
   wire_->close();
 }
 
