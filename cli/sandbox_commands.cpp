@@ -90,6 +90,12 @@ void print_log(context& c, const json& framed) {
     c.out.line(fmt::format("{}  {} {} {}", time,
                            c.out.paint(allowed ? style::green : style::red, allowed ? "allowed" : "refused"),
                            plain(entry.value("method", "")), plain(entry.value("host", ""))));
+  } else if (type == "gap") {
+    c.out.line(
+        fmt::format("{}  {}", time,
+                    c.out.paint(style::yellow, fmt::format("{} pieces of output were dropped before anybody "
+                                                           "could read them",
+                                                           entry.value("missing", std::uint64_t{0})))));
   } else if (type == "state") {
     c.out.line(fmt::format("{}  {} {}", time, sandbox_state(c.out, entry.value("state", "")),
                            c.out.paint(style::dim, plain(entry.value("why", "")))));

@@ -3,6 +3,6 @@
 
 namespace troupe::cli {
 
-inline constexpr const char* version = TROUPE_VERSION;
+extern const char* const version;
 
 }  // namespace troupe::cli

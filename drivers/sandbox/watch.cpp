@@ -1,8 +1,12 @@
 // The feed sandbox.watch: looks at a sandbox again and again, and tells what is new.
+//
+// Its position says what was told, so that a server that comes back goes on after it: nothing is told twice,
+// and what the daemon could not keep that long is told as a gap.
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <map>
+#include <utility>
 
 #include "drivers/daemon/perform.h"
 #include "drivers/sandbox/driver.h"
@@ -31,7 +35,7 @@ struct watcher {
   std::string handle;
   std::shared_ptr<signals> said = std::make_shared<signals>();
 
-  std::uint64_t position = 0;
+  std::uint64_t batches = 0;
   std::uint64_t egress_seen = 0;
   std::uint64_t deaths_seen = 0;
   std::string state_seen;
@@ -44,12 +48,25 @@ struct watcher {
     co_await timer.async_wait(asio::use_awaitable);
   }
 
+  std::string position() const {
+    return json{{"batches", batches}, {"logs", log_seen}, {"state", state_seen}, {"deaths", deaths_seen}}
+        .dump();
+  }
+  void go_on_from(const std::string& text) {
+    const auto at = json::parse(text, nullptr, false);
+    if (!at.is_object()) return;  // the first, or of a version that only counted
+    batches = at.value("batches", batches);
+    log_seen = at.value("logs", log_seen);
+    state_seen = at.value("state", state_seen);
+    deaths_seen = at.value("deaths", deaths_seen);
+  }
+
   // One batch at a time: the next may go only when this one's turn is durable.
   asio::awaitable<void> deliver(json entries) {
     if (entries.empty()) co_return;
-    ++position;
+    ++batches;
     said->committed = false;
-    run->deliver(std::to_string(position), std::move(entries), [s = said] { s->committed = true; });
+    run->deliver(position(), std::move(entries), [s = said] { s->committed = true; });
     while (!said->committed && !said->stopped) co_await sleep(std::chrono::milliseconds(5));
   }
 
@@ -67,7 +84,11 @@ struct watcher {
   asio::awaitable<void> look_at_processes(json& entries) {
     auto listed = co_await get("/v1/processes");
     if (!listed) co_return;
-    for (const auto& info : listed->value("processes", json::array())) {
+    const auto all = listed->value("processes", json::array());
+    std::erase_if(log_seen, [&](const auto& seen) {
+      return std::ranges::none_of(all, [&](const json& info) { return info.value("id", "") == seen.first; });
+    });
+    for (const auto& info : all) {
       const auto id = info.value("id", "");
       const auto text = info.dump();
       auto logs = co_await get("/v1/processes/" + wire::percent_encode(id) +
@@ -77,7 +98,10 @@ struct watcher {
         std::size_t taken = 0;
         for (const auto& entry : logs->value("entries", json::array())) {
           if (taken++ == log_entries_at_once || entries.size() + 2 >= batch_entries) break;
-          log_seen[id] = entry.value("sequence", log_seen[id]);
+          const auto sequence = entry.value("sequence", log_seen[id]);
+          if (sequence > log_seen[id] + 1)
+            entries.push_back({{"type", "gap"}, {"process", id}, {"missing", sequence - log_seen[id] - 1}});
+          log_seen[id] = sequence;
           entries.push_back({{"type", "log"},
                              {"process", id},
                              {"stream", entry.value("stream", "stdout")},
@@ -129,7 +153,7 @@ struct watcher {
   }
 
   asio::awaitable<void> watch() {
-    position = std::strtoull(run->position().c_str(), nullptr, 10);
+    go_on_from(run->position());
     while (!said->stopped) {
       auto look = co_await world->inspect(handle);
       if (said->stopped) co_return;
@@ -139,8 +163,8 @@ struct watcher {
       }
       json entries = json::array();
       if (look) {
-        if (look->out_of_memory > deaths_seen) {
-          deaths_seen = look->out_of_memory;
+        const auto deaths_before = std::exchange(deaths_seen, look->out_of_memory);
+        if (look->out_of_memory > deaths_before) {
           json entry = {
               {"type", "state"}, {"state", look->state}, {"why", "out of memory: a process was killed"}};
           entries.push_back(std::move(entry));

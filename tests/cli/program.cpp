@@ -189,9 +189,10 @@ void make_repository(const scratch& home, const std::string& name) {
   git({"commit", "-q", "-m", "Begin"});
 }
 
-serving::serving(const scratch& home, const std::string& data, std::vector<std::string> more) {
-  std::vector<std::string> argv{TROUPE_PROGRAM, "serve", "--data",     (home / data).string(),
-                                "--port",       "0",     "--ready-fd", "3"};
+serving::serving(const scratch& home, const std::string& data, std::vector<std::string> more,
+                 const std::string& program) {
+  std::vector<std::string> argv{program,  "serve", "--data",     (home / data).string(),
+                                "--port", "0",     "--ready-fd", "3"};
   argv.insert(argv.end(), more.begin(), more.end());
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);

@@ -71,7 +71,8 @@ class at_terminal {
 /// `troupe serve` on a data folder, until it is stopped.
 class serving {
  public:
-  explicit serving(const scratch& home, const std::string& data = "data", std::vector<std::string> more = {});
+  explicit serving(const scratch& home, const std::string& data = "data", std::vector<std::string> more = {},
+                   const std::string& program = TROUPE_PROGRAM);
   ~serving();
   serving(const serving&) = delete;
   serving& operator=(const serving&) = delete;

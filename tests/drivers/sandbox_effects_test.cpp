@@ -63,17 +63,18 @@ class recorded_effect : public effect_run {
 
 class recorded_feed : public feed_run {
  public:
-  explicit recorded_feed(json body) : body_(std::move(body)) {}
+  explicit recorded_feed(json body, std::string position = "41")
+      : body_(std::move(body)), position_(std::move(position)) {}
 
   const key& actor() const override { return actor_; }
   const std::string& id() const override { return id_; }
   const json& body() const override { return body_; }
   const std::string& principal() const override { return id_; }
-  std::string position() const override { return "41"; }
+  std::string position() const override { return position_; }
   void deliver(std::string position, json entries, std::function<void()> committed) override {
     std::lock_guard lock(mutex_);
-    CHECK(std::stoi(position) == last_ + 1);
-    last_ = std::stoi(position);
+    CHECK(position != position_);
+    position_ = std::move(position);
     CHECK_FALSE(waiting_);
     for (auto& entry : entries) got_.push_back(entry);
     waiting_ = std::move(committed);
@@ -95,6 +96,10 @@ class recorded_feed : public feed_run {
       return false;
     });
   }
+  bool told_state(const std::string& state) {
+    std::lock_guard lock(mutex_);
+    return std::ranges::any_of(got_, [&](const json& entry) { return entry.value("state", "") == state; });
+  }
   void commit() {
     std::function<void()> f;
     {
@@ -115,7 +120,7 @@ class recorded_feed : public feed_run {
   json body_;
   std::mutex mutex_;
   std::condition_variable bell_;
-  int last_ = 41;
+  std::string position_;
   json got_ = json::array();
   std::function<void()> waiting_;
   std::optional<problem> failed_;
@@ -216,8 +221,14 @@ TEST_CASE(
   auto feed = std::make_shared<recorded_feed>(json{{"handle", handle}});
   w.feeds.at(0).start(feed);
   REQUIRE(feed->wait_for_state("running"));
-  w.provider->lose(handle, "for the test");
   feed->commit();
+  // A server that comes back does not tell again what was told.
+  auto later = std::make_shared<recorded_feed>(json{{"handle", handle}}, feed->position());
+  w.feeds.at(0).start(later);
+  w.provider->lose(handle, "for the test");
+  REQUIRE(later->wait_for_state("lost"));
+  CHECK_FALSE(later->told_state("running"));
+  later->commit();
   REQUIRE(feed->wait_for_state("lost"));
   feed->commit();
   const auto why = feed->wait_for_failure();

@@ -1,0 +1,7 @@
+#include "cli/version.h"
+
+namespace troupe::cli {
+
+const char* const version = TROUPE_VERSION;
+
+}  // namespace troupe::cli
