@@ -1,6 +1,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -10,8 +12,14 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/subcommand.h"
+#include "net/gateway/secrets.h"
+#include "runtime/data_lock.h"
+#include "runtime/host.h"
 
 namespace troupe::cli {
+
+namespace fs = std::filesystem;
+using gateway::sealing_key;
 
 namespace {
 
@@ -38,6 +46,40 @@ std::string read_value(terminal& to) {
 std::string path(context& c, const std::string& name = {}) {
   auto whole = "/v1/secrets/" + wire::percent_encode(c.org());
   return name.empty() ? whole : whole + "/" + wire::percent_encode(name);
+}
+
+sealing_key key_in(const char* variable) {
+  const char* hex = std::getenv(variable);
+  if (!hex || !*hex)
+    throw misused(fmt::format("{} is not set", variable),
+                  "TROUPE_SECRETS_KEY is the key until now, TROUPE_SECRETS_NEW_KEY the one from now on, 64 "
+                  "hex digits each");
+  return sealing_key::from_hex(hex);
+}
+
+void rotate(context& c) {
+  const fs::path data = c.data.empty() ? ".troupe" : c.data;
+  if (!fs::exists(data / "host.sqlite"))
+    throw failure(fmt::format("{} is no data folder", data.string()),
+                  "name it: troupe secret rotate --data DIR");
+  std::size_t sealed = 0;
+  try {
+    const data_lock lock(data);
+    const auto files = data / "secrets";
+    sealed =
+        std::getenv("TROUPE_SECRETS_KEY")
+            ? gateway::seal_anew(files, key_in("TROUPE_SECRETS_NEW_KEY").after(key_in("TROUPE_SECRETS_KEY")))
+            : gateway::rotate_sealing_key(files, data / "secrets.key");
+  } catch (const data_folder_in_use& why) {
+    throw failure(why.what(), "stop its server first: it has the key in use");
+  } catch (const failure&) {
+    throw;
+  } catch (const std::runtime_error& why) {
+    throw failure(why.what(), "nothing was lost; the same command goes on");
+  }
+  if (!c.print_json({{"sealed", sealed}}))
+    c.out.line(
+        fmt::format("{} secrets sealed with a new key; keep a copy of it away from the backups", sealed));
 }
 
 void list(context& c) {
@@ -78,6 +120,10 @@ void add_secret(CLI::App& app, context& c) {
       "--git", *host,
       "your own credential for a git host: tasks that you own show it there, and nowhere else; needs no "
       "administrator");
+  action(*secret, "rotate", "seal all of a data folder with a new key, while its server is stopped",
+         "  troupe secret rotate --data /srv/troupe\n"
+         "  TROUPE_SECRETS_KEY=OLD TROUPE_SECRETS_NEW_KEY=NEW troupe secret rotate --data /srv/troupe\n",
+         [&c] { rotate(c); });
   action(*secret, "list", "their names", "  troupe secret list\n", [&c] { list(c); });
   named("remove", "forget one", "  troupe secret remove github\n", [&c, name] {
     c.server().send("DELETE", path(c, *name), nullptr);

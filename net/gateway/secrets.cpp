@@ -124,16 +124,7 @@ class sealed_files final : public secret_store {
         return too_many(
             "too_many_secrets",
             "an organization keeps at most " + std::to_string(max_names) + " secrets: remove one first", 60);
-      std::string nonce(nonce_bytes, '\0'), sealed(value.size() + tag_bytes, '\0');
-      randombytes_buf(nonce.data(), nonce.size());
-      auto bound = bound_to(org, name);
-      unsigned long long size = 0;
-      crypto_aead_xchacha20poly1305_ietf_encrypt(
-          raw(sealed), &size, reinterpret_cast<const unsigned char*>(value.data()), value.size(), raw(bound),
-          bound.size(), nullptr, raw(nonce), key_.bytes());
-      all[std::string(name)] = {{"nonce", hex_of(raw(nonce), nonce.size())},
-                                {"sealed", hex_of(raw(sealed), sealed.size())},
-                                {"updated_at", now_ms()}};
+      all[std::string(name)] = seal(org, name, value, now_ms());
       store(org, all);
       return std::nullopt;
     } catch (const std::exception& e) {
@@ -197,18 +188,56 @@ class sealed_files final : public secret_store {
     return out;
   }
 
+  std::size_t seal_anew() {
+    std::lock_guard lock(mutex_);
+    std::map<std::string, json> files;
+    std::size_t count = 0;
+    for (const auto& at : std::filesystem::directory_iterator(folder_)) {
+      if (at.path().extension() != ".json") continue;
+      const auto org = at.path().stem().string();
+      auto& all = files[org] = load(org);
+      for (auto& [name, entry] : all.items()) {
+        const auto value = open(org, name, entry);
+        if (!value)
+          throw std::runtime_error("the secret " + name + " of " + org +
+                                   " does not open with this key: set it anew or remove it first");
+        entry = seal(org, name, *value, entry.at("updated_at").get<std::int64_t>());
+        ++count;
+      }
+    }
+    for (const auto& [org, all] : files) store(org, all);
+    return count;
+  }
+
  private:
+  json seal(std::string_view org, std::string_view name, std::string_view value,
+            std::int64_t updated_at) const {
+    std::string nonce(nonce_bytes, '\0'), sealed(value.size() + tag_bytes, '\0');
+    randombytes_buf(nonce.data(), nonce.size());
+    auto bound = bound_to(org, name);
+    unsigned long long size = 0;
+    crypto_aead_xchacha20poly1305_ietf_encrypt(
+        raw(sealed), &size, reinterpret_cast<const unsigned char*>(value.data()), value.size(), raw(bound),
+        bound.size(), nullptr, raw(nonce), key_.bytes());
+    return {{"nonce", hex_of(raw(nonce), nonce.size())},
+            {"sealed", hex_of(raw(sealed), sealed.size())},
+            {"updated_at", updated_at}};
+  }
+
   std::optional<std::string> open(std::string_view org, std::string_view name, const json& entry) const {
     auto nonce = bytes_of(entry.at("nonce").get<std::string>());
     auto sealed = bytes_of(entry.at("sealed").get<std::string>());
     if (!nonce || !sealed || nonce->size() != nonce_bytes || sealed->size() < tag_bytes) return std::nullopt;
     std::string value(sealed->size() - tag_bytes, '\0');
     auto bound = bound_to(org, name);
-    unsigned long long size = 0;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(raw(value), &size, nullptr, raw(*sealed), sealed->size(),
-                                                   raw(bound), bound.size(), raw(*nonce), key_.bytes()) != 0)
-      return std::nullopt;  // another key, or a file that somebody changed
-    return value;
+    for (const auto* k : {key_.bytes(), key_.before()}) {
+      unsigned long long size = 0;
+      if (k != nullptr &&
+          crypto_aead_xchacha20poly1305_ietf_decrypt(raw(value), &size, nullptr, raw(*sealed), sealed->size(),
+                                                     raw(bound), bound.size(), raw(*nonce), k) == 0)
+        return value;
+    }
+    return std::nullopt;  // another key, or a file that somebody changed
   }
 
   // Sealed values cannot be moved to another name or organization.
@@ -266,21 +295,47 @@ sealing_key sealing_key::from_file(const std::filesystem::path& where) {
     throw std::runtime_error("the key for secrets in " + where.string() +
                              " can be read by others: make it a file of its owner alone (chmod 600)");
   std::ifstream in(where);
-  std::string text;
+  std::string text, before;
   if (!(in >> text)) throw cannot("read", where);
   try {
-    return from_hex(text);
+    return in >> before ? from_hex(text).after(from_hex(before)) : from_hex(text);
   } catch (const std::runtime_error& e) {
     throw std::runtime_error(where.string() + ": " + e.what());
   }
 }
 
+sealing_key sealing_key::after(const sealing_key& before) const {
+  sealing_key k = *this;
+  std::memcpy(k.before_, before.bytes_, key_bytes);
+  k.has_before_ = true;
+  return k;
+}
+
 sealing_key::~sealing_key() {
   sodium_memzero(bytes_, sizeof bytes_);
+  sodium_memzero(before_, sizeof before_);
 }
 
 std::unique_ptr<secret_store> open_secret_store(const std::filesystem::path& folder, sealing_key k) {
   return std::make_unique<sealed_files>(folder, k);
+}
+
+std::size_t seal_anew(const std::filesystem::path& folder, const sealing_key& k) {
+  return sealed_files(folder, k).seal_anew();
+}
+
+std::size_t rotate_sealing_key(const std::filesystem::path& folder, const std::filesystem::path& key_file) {
+  const auto old = sealing_key::from_file(key_file);
+  // What a rotation that was cut off left to the key before its own.
+  if (old.before() != nullptr) seal_anew(folder, old);
+  unsigned char fresh[key_bytes];
+  randombytes_buf(fresh, sizeof fresh);
+  const auto now = hex_of(fresh, sizeof fresh);
+  sodium_memzero(fresh, sizeof fresh);
+  replace_file(key_file, now + "\n" + hex_of(old.bytes(), key_bytes) + "\n");
+  const auto count = seal_anew(folder, sealing_key::from_file(key_file));
+  replace_file(key_file, now + "\n");
+  return count;
 }
 
 }  // namespace troupe::gateway
