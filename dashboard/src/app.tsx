@@ -3,15 +3,17 @@ import { useEffect, useState } from "preact/hooks";
 import type { OrganizationSnapshot, Principal } from "../client";
 import { useActions } from "./keys";
 import { connect, hurry, useConnection, useSnapshot } from "./live";
+import { useBell } from "./parts/bell";
 import { Shortcuts, Palette } from "./parts/palette";
 import { Notice, Notices } from "./parts/notice";
 import { nextTheme } from "./parts/theme";
 import { clock } from "./parts/words";
 import { address, go, useRoute, type Route } from "./route";
 import { arrive, signOut, type Arrival } from "./session";
+import { waiting } from "./tasks";
 import { Activity } from "./views/activity";
 import { Inspector } from "./views/inspector";
-import { NeedsYou, waiting } from "./views/needs";
+import { NeedsYou } from "./views/needs";
 import { NewTask } from "./views/new_task";
 import { Settings } from "./views/settings";
 import { TaskList } from "./views/task_list";
@@ -81,6 +83,7 @@ function Shell({ principal: first }: { principal: Principal }) {
   const names = Object.keys(principal.roles).sort();
   const org = route.org ?? names[0];
   const { data, state } = useSnapshot<OrganizationSnapshot>(org ? `org/${org}` : undefined);
+  useBell(org, data);
   const inspects = principal.admin || ["admin", "owner"].includes(principal.roles[org ?? ""] ?? "");
   useActions([
     { key: "?", name: "Show the keys", run: () => show("shortcuts") },

@@ -16,6 +16,9 @@ export const statuses: Record<string, string[]> = {
   archived: ["archiving", "archived"],
 };
 
+/** What cannot go on without somebody. */
+export const waiting = (data: OrganizationSnapshot): Summary[] => data.tasks.filter(task => task.status === "needs_input" || task.status === "error");
+
 const pageSize = 100, pause = 150, retry = 2000;
 
 function fits(task: Summary, { text, status }: Filter): boolean {

@@ -1,5 +1,7 @@
 // The dashboard's task: made, watched, answered, prompted, looked at, commented on, by one person and by two.
 import assert from "node:assert/strict";
+import { renameSync } from "node:fs";
+import { join } from "node:path";
 import { after, before } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { barriers, launch, open, picture, scene, type Opened } from "./browser";
@@ -160,6 +162,57 @@ scene("a comment on a line of the diff goes to the agent", async () => {
   const prompt = page.getByRole("log").locator(".prompt").last();
   await prompt.getByText("lib/turn.txt:2").waitFor();
   assert.match(await prompt.innerText(), /> and round\s+Say it once/);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+scene("a branch is pushed from its changes; what stands in the way is told in words, and the next push goes through", async () => {
+  const task = await make("write PUSHED.md text\nrun git add -A && git commit -qm Pushed\nsay I end", { mode: "full" });
+  const { page, complaints, close } = await signedIn();
+  await go(page, task, "/changes");
+  await page.getByText("PUSHED.md").first().waitFor();
+  await status(page, "idle");
+  const remote = join(server.folder, "widgets");
+  renameSync(remote, `${remote}-elsewhere`);
+  await page.getByRole("button", { name: "Push", exact: true }).click();
+  await page.getByRole("alert").getByText("The push did not go through").waitFor();
+  await picture(page, "push-refused");
+  renameSync(`${remote}-elsewhere`, remote);
+  await page.getByRole("button", { name: "Push", exact: true }).click();
+  await page.getByText(/^The remote has [0-9a-f]{12}, pushed by owner\./).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Push", exact: true }).isDisabled(), true);
+  assert.deepEqual(await barriers(page), []);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+scene("the desktop bell rings for what begins to wait, once it is turned on and while the page is not looked at", async () => {
+  const { page, complaints, close } = await signedIn({ permissions: ["notifications"] });
+  await page.evaluate(() => {
+    const rung: string[] = [];
+    class Recorded extends EventTarget {
+      static permission = "granted";
+      static requestPermission = async () => "granted";
+      constructor(title: string, options: { body: string }) { super(); rung.push(`${title}: ${options.body}`); }
+      close() {}
+    }
+    Object.assign(window, { Notification: Recorded, rung });
+    document.hasFocus = () => false;
+  });
+  await page.keyboard.press("u");
+  const bell = page.getByLabel("Tell me on the desktop when something waits");
+  assert.equal(await bell.isChecked(), false);
+  const rung = () => page.evaluate(() => (window as unknown as { rung: string[] }).rung);
+  await make("ask Is anybody there?", { title: "Rings for nobody" });
+  await page.getByRole("region", { name: "Questions" }).getByText("Rings for nobody").waitFor();
+  assert.deepEqual(await rung(), []);
+  await bell.check();
+  await picture(page, "needs-bell");
+  await make("ask May I?", { title: "Rings" });
+  await page.getByRole("region", { name: "Questions" }).getByText("Rings", { exact: true }).waitFor();
+  await eventually("the bell has rung", async () => (await rung()).length > 0);
+  assert.deepEqual(await rung(), ["An agent asks: Rings"]);
+  assert.deepEqual(await barriers(page), []);
   assert.deepEqual(complaints, []);
   await close();
 });

@@ -38,7 +38,9 @@ export function Changes({ taskKey, data, session, acts }: { taskKey: string; dat
         {files.length > 0 && <button type="button" class="small" aria-pressed={sides} onClick={() => side(!sides)}>Side by side</button>}
         {acts && <button type="button" class="small" onClick={refresh} disabled={data.diff.refreshing}>Look again</button>}
         {acts && data.diff.dirty && <Commit taskKey={taskKey} data={data} />}
+        {acts && data.diff.head && <Push taskKey={taskKey} data={data} />}
       </div>
+      <Pushed data={data} />
       {data.diff.error && <Notice tone="bad">{data.diff.error}</Notice>}
       {files.length === 0 && <div class="alone"><p class="quiet">{data.diff.at ? "Nothing was changed." : "Nobody has looked yet: changes show after the agent's turn."}</p></div>}
       {file && <div class="split">
@@ -116,7 +118,7 @@ function CommentField({ line, done }: { line: number; done: (text?: string) => v
 function Commit({ taskKey, data }: { taskKey: string; data: TaskSnapshot }) {
   const [message, write] = useState<string>();
   const running = data.operations.some(one => one.what === "commit" && one.state === "running");
-  const failed = data.operations.filter(one => one.what === "commit").at(-1);
+  const failed = data.operations.find(one => one.what === "commit");
   if (message === undefined) return <>
     {failed?.state === "failed" && <span class="bad">{failed.error}</span>}
     <button type="button" class="small" disabled={running} onClick={() => write(data.title)}>{running ? "Committing …" : "Commit …"}</button></>;
@@ -130,4 +132,22 @@ function Commit({ taskKey, data }: { taskKey: string; data: TaskSnapshot }) {
       <button class="primary" disabled={!message.trim()}>Commit</button>
     </form>
   );
+}
+
+const newestPush = (data: TaskSnapshot) => data.operations.find(one => one.what === "push");  // the newest comes first
+
+function Push({ taskKey, data }: { taskKey: string; data: TaskSnapshot }) {
+  const running = newestPush(data)?.state === "running", there = data.pushed?.commit === data.diff.head || data.diff.head === data.diff.base;
+  return <button type="button" class="small" disabled={running || there} onClick={() => void command(taskKey, "task.push", {}).catch(tell)}
+    title={there ? "the remote has all that is committed" : `${data.branch}, with your credential${data.diff.dirty ? "; what is not committed stays here" : ""}`}>
+    {running ? "Pushing …" : "Push"}</button>;
+}
+
+/** How the newest push went: what the remote has, or its words and what to do. */
+function Pushed({ data }: { data: TaskSnapshot }) {
+  const newest = newestPush(data), { pushed } = data;
+  if (newest?.state === "failed") return <Notice tone="bad">The push did not go through: {newest.error}</Notice>;
+  if (!pushed) return null;
+  return <p class="quiet">The remote has <span class="mono">{pushed.commit.slice(0, 12)}</span>, pushed by {pushed.by}.{" "}
+    {pushed.link?.startsWith("https://") && <a href={pushed.link} rel="noreferrer" target="_blank">Open a pull request</a>}</p>;
 }

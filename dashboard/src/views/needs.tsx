@@ -1,13 +1,11 @@
 // What waits for a person, across all tasks: permissions to answer, errors to mend, finished work to look at.
 import type { OrganizationSnapshot, SessionSnapshot } from "../../client";
 import { useSnapshot } from "../live";
+import { BellSwitch } from "../parts/bell";
 import { Ago, Numbers, Status } from "../parts/words";
 import { address } from "../route";
 import type { Summary } from "../tasks";
 import { Permissions } from "./permissions";
-
-/** What cannot go on without somebody. */
-export const waiting = (data: OrganizationSnapshot): Summary[] => data.tasks.filter(task => task.status === "needs_input" || task.status === "error");
 
 const finished = (data: OrganizationSnapshot): Summary[] => data.tasks.filter(task => task.status === "idle" && task.diff.files > 0);
 
@@ -17,7 +15,7 @@ export function NeedsYou({ org, data, acts }: { org: string; data?: Organization
   const done = finished(data);
   return (
     <div class="page">
-      <h1>Needs you</h1>
+      <div class="tools"><h1>Needs you</h1><span class="grow" /><BellSwitch /></div>
       {!asks.length && !errors.length && <p class="quiet">Nothing waits for an answer.</p>}
       {asks.length > 0 && <section aria-label="Questions"><h2>Questions</h2>{asks.map(task => <div class="card" key={task.task}><Line org={org} task={task} />
         {task.sessions.filter(one => one.pending_permissions > 0).map(one =>
