@@ -35,6 +35,21 @@ TEST_CASE("a permission request pauses the session and goes on with the answer o
                   {{"permission", asked["permission"]}, {"answer", "reject"}}) == "permission_settled");
 }
 
+TEST_CASE("a call that the agent never announced is opened by its request for permission, and closed with the turn") {
+  workshop w;
+  w.make_task();
+  auto a = w.begin();
+  a.print({agent::request(7, "execute", "make")});
+  await_request(w);
+  const auto calls = [&] { return w.h.snapshot(w.session)["tool_calls"]; };
+  REQUIRE(calls().size() == 1);
+  CHECK(calls()[0]["tool_call"] == "call-7");
+  CHECK(calls()[0]["title"] == "make");
+  w.end_turn(a, "cancelled");
+  w.await_status(w.session, "idle");
+  CHECK(calls().empty());
+}
+
 TEST_CASE("a request that nobody answers is rejected when its time is over") {
   workshop w;
   w.make_task();

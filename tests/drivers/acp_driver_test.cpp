@@ -200,6 +200,20 @@ TEST_CASE("batches are bounded, one at a time, and nothing is lost while the ses
   feed->stop();
 }
 
+TEST_CASE("a line of megabytes arrives whole, and so does what follows it") {
+  stage s;
+  s.open();
+  auto feed = s.follow();
+  auto body = s.prompt_body("flood 1 3000000\nsay after it");
+  CHECK(s.effect("agent.prompt", body)->result()["stop_reason"] == "end_turn");
+  feed->wait_for(answer_to(body["request_id"]));
+  check_whole(feed->entries());
+  const auto text = said(feed->entries());
+  CHECK(text.size() >= 3'000'000);
+  CHECK(text.ends_with("after it"));
+  feed->stop();
+}
+
 TEST_CASE("the same effect again gives the first outcome and prompts nothing twice") {
   stage s;
   s.open();
