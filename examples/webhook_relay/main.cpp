@@ -1,14 +1,37 @@
 // webhook_relay DATA URL [TEXT]: delivers a text to a URL, and says how each delivery stands once none waits
 // any more.
-#include <chrono>
-#include <future>
+#include <condition_variable>
 #include <iostream>
-#include <thread>
+#include <mutex>
 
 #include "runtime/host.h"
 #include "webhook_relay/relay.h"
 
 using namespace troupe;
+
+namespace {
+
+/// Knows how the deliveries stand, and when none waits any more.
+class standing final : public subscriber {
+ public:
+  void on_snapshot(snapshot_ptr frame) override {
+    std::lock_guard lock(mutex_);
+    state_ = json::parse(frame->data);
+    changed_.notify_all();
+  }
+  json once_settled() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return state_.is_object() && state_["waiting"] == 0; });
+    return state_["deliveries"];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  json state_;
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
@@ -29,15 +52,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   // Accepted is safe: whoever has no time to wait may end here, and the next run delivers.
-  json state;
-  do {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    std::promise<std::variant<snapshot_ptr, problem>> told;
-    h.snapshot(mine, "you", [&](auto is) { told.set_value(std::move(is)); });
-    const auto is = told.get_future().get();
-    if (const auto* frame = std::get_if<snapshot_ptr>(&is)) state = json::parse((*frame)->data);
-  } while (state.value("waiting", 1) > 0);
-  for (const auto& d : state["deliveries"]) {
+  const auto all = std::make_shared<standing>();
+  const auto watching = h.subscribe(mine, std::nullopt, "you", all, [](std::optional<problem>) {});
+  for (const auto& d : all->once_settled()) {
     std::cout << d["state"].get<std::string>() << "  " << d["url"].get<std::string>() << "  "
               << d["error"].get<std::string>() << '\n';
   }
