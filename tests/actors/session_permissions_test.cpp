@@ -35,7 +35,9 @@ TEST_CASE("a permission request pauses the session and goes on with the answer o
                   {{"permission", asked["permission"]}, {"answer", "reject"}}) == "permission_settled");
 }
 
-TEST_CASE("a call that the agent never announced is opened by its request for permission, and closed with the turn") {
+TEST_CASE(
+    "a call that the agent never announced is opened by its request for permission, and closed with the "
+    "turn") {
   workshop w;
   w.make_task();
   auto a = w.begin();
