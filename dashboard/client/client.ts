@@ -104,9 +104,11 @@ export class Client {
     };
   }
 
-  /** Every entry of a stream behind `after`, once and in order. One reader of a topic at a time. */
+  /**
+   * Every entry of a stream behind `after`, once and in order. A topic has one reader: a later one takes its place, and the
+   * earlier hears no more. (A page may show a view anew before it has taken leave of the old one.)
+   */
   stream<T>(name: string, listener: StreamListener<T>, { after = 0, ...extra }: { after?: number; prefix?: string } = {}): Subscription {
-    if (this.topics.has(name)) throw new Error(`${name} has a reader already`);
     const topic = new StreamTopic(name, after, extra, listener);
     this.topics.set(name, topic);
     this.ask(topic);

@@ -101,6 +101,23 @@ test("snapshots come by patches; one that does not fit is found out by its hash,
   client.close();
 });
 
+test("a later reader of a stream takes the place of an earlier one, whose end does not end it", async () => {
+  const client = connect();
+  const heard: Record<string, number> = { first: 0, second: 0 };
+  const read = (who: string) => client.stream(`${key}/audit-log#entries`, { onEntries: entries => { heard[who] = entries.at(-1)!.seq; } });
+  const first = read("first");
+  await until("the first reader", () => heard.first);
+  const second = read("second");
+  first.dispose();
+  await until("the second reader", () => heard.second);
+  const before = heard.first;
+  await rename(client);
+  await until("what came after", () => heard.second! > before!);
+  assert.equal(heard.first, before);
+  second.dispose();
+  client.close();
+});
+
 test("the package builds, and what it exports runs in plain Node", async () => {
   // Below node_modules, so that what it depends on is found.
   const modules = resolve(dirname(fileURLToPath(import.meta.url)), "..", ".."), out = join(modules, `client-${process.pid}`);
