@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -10,8 +11,10 @@
 #include "cli/inspect_source.h"
 #include "cli/leftovers.h"
 #include "cli/programs.h"
+#include "cli/remote_terminal.h"
 #include "cli/sandbox_view.h"
 #include "cli/subcommand.h"
+#include "net/wire/message.h"
 
 namespace troupe::cli {
 
@@ -20,6 +23,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::hours longest_watch{24 * 365};
+constexpr std::chrono::seconds start_limit{30};
+
+constexpr const char* any_shell = "command -v bash >/dev/null && exec bash -i; exec sh -i";
 
 struct options {
   std::string name, process, data, cwd;
@@ -162,6 +168,69 @@ void prune_sandboxes(context& c, bool dry_run) {
     throw failure("not everything could be removed", "run this as the user who serves");
 }
 
+// Its name for the sandbox's daemon, once it has started; why not, when it does not.
+std::string started_process(context& c, const std::string& key, const std::string& process) {
+  auto connection = c.connect();
+  connection.subscribe(key);
+  const auto until = std::chrono::steady_clock::now() + start_limit;
+  while (const auto frame = connection.next(until)) {
+    if (frame->value("op", "") != "snapshot") continue;
+    for (const auto& one : frame->at("data").value("processes", json::array())) {
+      if (one.value("id", "") != process) continue;
+      if (one.value("status", "") == "failed")
+        throw failure(fmt::format("it did not start: {}", plain(one.value("why", "no reason was given"))));
+      if (!one.value("tty", false))
+        throw misused(fmt::format("process {} has no terminal", process),
+                      "troupe sandbox log shows what it says; without --process a new shell is opened");
+      if (one.contains("daemon_id") && one["daemon_id"].is_string())
+        return one["daemon_id"].get<std::string>();
+    }
+  }
+  throw failure(
+      fmt::format("{} has no process {} that started within {} s", key, process, start_limit.count()),
+      "troupe sandbox show lists them");
+}
+
+// "org/acme/sandbox/box"
+std::string door_of(const std::string& key) {
+  const auto middle = key.find("/sandbox/");
+  return "/sandboxes/" + wire::percent_encode(key.substr(4, middle - 4)) + "/" +
+         wire::percent_encode(key.substr(middle + 9)) + "/v1";
+}
+
+void shell(context& c, const options& o) {
+  const auto key = c.sandbox_key(o.name);
+  auto process = o.process;
+  if (process.empty()) {
+    json body{{"command", "sh"}, {"args", {"-c", any_shell}}, {"tty", true}};
+    if (!o.command.empty()) {
+      body["command"] = o.command.front();
+      body["args"] = std::vector<std::string>(o.command.begin() + 1, o.command.end());
+    }
+    const char* kind = std::getenv("TERM");
+    body["environment"]["TERM"] = kind && *kind ? kind : "xterm-256color";
+    body["cwd"] = o.cwd.empty() ? "/workspace" : o.cwd;
+    process = c.server().command(key, "sandbox.run", body).at("process").get<std::string>();
+  }
+  const auto daemon_id = started_process(c, key, process);
+  c.err.line(c.err.paint(style::dim, "Ctrl-] d leaves it running"));
+  const auto place = c.place();
+  const auto end =
+      show_terminal(place, door_of(key) + "/processes/" + wire::percent_encode(daemon_id) + "/terminal/ws");
+  switch (end.how) {
+    case terminal_end::kind::exited:
+      c.err.line(
+          c.err.paint(style::dim, end.code ? fmt::format("ended with {}", *end.code) : "ended by a signal"));
+      break;
+    case terminal_end::kind::left:
+      c.err.line(c.err.paint(
+          style::dim, fmt::format("left; back with: troupe sandbox shell {} --process {}", o.name, process)));
+      break;
+    case terminal_end::kind::refused:
+      throw failure(plain(end.why), "troupe sandbox show tells how the sandbox is");
+  }
+}
+
 }  // namespace
 
 void add_sandbox(CLI::App& app, context& c) {
@@ -202,6 +271,14 @@ void add_sandbox(CLI::App& app, context& c) {
             });
   run->add_option("COMMAND", o->command, "the program and its arguments, after --")->required();
   run->add_option("--cwd", o->cwd, "where (default: the workspace)");
+
+  auto* opened = named("shell", "a terminal in it; several may share one",
+                       "  troupe sandbox shell fix-login\n  troupe sandbox shell fix-login -- python3\n"
+                       "  troupe sandbox shell fix-login --process 01H…\n",
+                       [&c, o] { shell(c, *o); });
+  opened->add_option("--process", o->process, "join this one instead of opening a new shell");
+  opened->add_option("--cwd", o->cwd, "where (default: the workspace)");
+  opened->add_option("COMMAND", o->command, "what to run instead of a shell, after --");
 
   const auto process = [&](const char* name, const char* what, const char* command) {
     auto* made =

@@ -98,3 +98,36 @@ TEST_CASE("without a keyboard a chat says what to use instead") {
   CHECK(r.exit_code == 2);
   CHECK(has(r.err, "troupe session prompt"));
 }
+
+TEST_CASE(
+    "a shell in a sandbox has this terminal's size, is shared, left and taken up again, and tells how it "
+    "ended") {
+  prepared p;
+  if (!p.ready) return;
+  at_terminal first(p.home, {"sandbox", "shell", "chat", "--org", "acme", "--", "sh"}, 101);
+  first.await("leaves it running");
+  first.type("stty size; echo first-$((40 + 2))\r");
+  first.await("101");
+  first.await("first-42");
+  first.type(
+      "\x1d"
+      "d");
+  first.await("--process ");
+  CHECK(first.end() == 0);
+  auto process = first.shown().substr(first.shown().rfind("--process ") + 10);
+  process = process.substr(0, process.find_first_of("\x1b\r\n "));
+  at_terminal second(p.home, {"sandbox", "shell", "chat", "--org", "acme", "--process", process});
+  second.await("first-42");
+  at_terminal third(p.home, {"sandbox", "shell", "chat", "--org", "acme", "--process", process});
+  third.await("first-42");
+  third.type("echo third-$((40 + 3))\r");
+  second.await("third-43");
+  second.type("exit 7\r");
+  second.await("ended with 7");
+  third.await("ended with 7");
+  CHECK(second.end() == 0);
+  CHECK(third.end() == 0);
+  const auto none = run_troupe(p.home, {"sandbox", "shell", "chat", "--org", "acme"});
+  CHECK(none.exit_code == 2);
+  CHECK(has(none.err, "needs a terminal"));
+}
