@@ -92,6 +92,7 @@ struct window {
   asio::signal_set told_to_end;
   wire::signal pause;
   leaving_keys leaving;
+  std::string early;  // typed while there is no connection; what is beyond read_bytes is lost
   wire::websocket* socket = nullptr;
   std::optional<terminal_end> end;
 
@@ -106,6 +107,12 @@ struct window {
     if (!socket || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_col) return;
     json frame{{"type", "resize"}, {"cols", size.ws_col}, {"rows", size.ws_row}};
     socket->send(frame.dump());
+  }
+
+  void send_keys() {
+    if (!socket || early.empty()) return;
+    const json frame{{"type", "input"}, {"data", std::exchange(early, {})}};
+    socket->send(frame.dump(-1, ' ', false, json::error_handler_t::replace));
   }
 
   void watch_size() {
@@ -129,11 +136,8 @@ struct window {
       if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       typed.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
       const auto passed = leaving.pass(typed);
-      // Keys that are pressed while nobody listens are lost, as on any line.
-      if (!passed.empty() && socket) {
-        json frame{{"type", "input"}, {"data", passed}};
-        socket->send(frame.dump(-1, ' ', false, json::error_handler_t::replace));
-      }
+      if (early.size() + passed.size() <= read_bytes) early += passed;
+      send_keys();
       if (typed.empty() || leaving.left()) finish({terminal_end::kind::left, {}, {}});
     }
   }
@@ -142,6 +146,7 @@ struct window {
   asio::awaitable<void> look(wire::websocket& ws) {
     socket = &ws;
     tell_size();
+    send_keys();
     while (auto message = co_await ws.read()) {
       if (!message->text) {
         show(message->data);
