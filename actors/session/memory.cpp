@@ -17,7 +17,11 @@ std::string text_of(const json& content) {
   for (const auto& block : content) {
     const auto type = text_field(block, "type");
     if (!text.empty()) text += "\n";
-    text += type == "text" ? text_field(block, "text") : "[" + clip(type, 40) + "]";
+    if (type == "text") {
+      text += text_field(block, "text");
+    } else {
+      text.append("[").append(clip(type, 40)).append("]");
+    }
   }
   return text;
 }
