@@ -72,7 +72,7 @@ void add_page_routes(wire::router& r, const std::shared_ptr<context>& c) {
     if (f.bytes.size() >= compressed_from)
       small = std::make_shared<const std::string>(wire::gzip(f.bytes, 9));
     const auto serve = [c, &f, small](wire::exchange& ex) { return page(c, ex, f, small); };
-    r.on("GET", "/" + std::string(f.name), serve);
+    r.on("GET", std::string("/").append(f.name), serve);
     if (f.name == "plain/index.html") r.on("GET", "/plain/", serve);
     if (f.name == (built ? "index.html" : "plain/index.html")) r.on("GET", "/", serve);
   }
